@@ -1,0 +1,39 @@
+"""[api]: the HTTP server."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("api", title="HTTP server")
+
+OPTS = [
+    cfg.HostAddressOpt(
+        "host",
+        default="127.0.0.1",
+        help="Address to listen on. The auth strategy noauth is refused unless it is a loopback "
+        "address.",
+    ),
+    cfg.PortOpt("port", default=8774, help="TCP port to listen on."),
+    cfg.IntOpt("workers", default=1, min=1, max=256, help="Number of prefork worker processes."),
+    cfg.StrOpt(
+        "paste_config",
+        default="api-paste.ini",
+        help="PasteDeploy file. A relative name is looked for in the configuration directories.",
+    ),
+    cfg.IntOpt(
+        "max_body_bytes",
+        default=114688,
+        min=1024,
+        help="Largest request body in bytes (112 KiB, as in Nova); a larger one is answered 413.",
+    ),
+    cfg.IntOpt(
+        "socket_timeout",
+        default=60,
+        min=1,
+        help="Seconds that a client may take between two bytes of a request.",
+    ),
+    cfg.IntOpt(
+        "backlog", default=1024, min=1, help="Length of the queue of unaccepted connections."
+    ),
+    cfg.IntOpt(
+        "max_connections", default=1000, min=1, help="Connections that one worker serves at a time."
+    ),
+]

@@ -1,0 +1,26 @@
+"""[manager]: the process that runs operations."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("manager", title="Manager")
+
+OPTS = [
+    cfg.IntOpt(
+        "max_operations",
+        default=64,
+        min=1,
+        help="Operations that one manager runs at a time, each of another aggregate.",
+    ),
+    cfg.FloatOpt(
+        "poll_interval",
+        default=0.5,
+        min=0.05,
+        help="Seconds between two looks for queued operations.",
+    ),
+    cfg.FloatOpt(
+        "observe_interval",
+        default=60.0,
+        min=0.1,
+        help="Seconds between two readings of a host's inventory.",
+    ),
+]

@@ -1,0 +1,205 @@
+"""The nouns of the service, as frozen dataclasses: what crosses the boundary between two layers.
+
+Times are naive UTC datetimes, as the API renders them. Identifiers are integers in the API's
+paths and uuids everywhere else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+JSON = Any
+
+
+class AggregateState(enum.StrEnum):
+    """The operational states of Compute API v1.1 (contract, section 1)."""
+
+    CREATED = "created"  # no pool yet: no member, no operation
+    CHANGING = "changing"  # an operation on the pool is queued or running
+    ACTIVE = "active"  # a pool with at least one member
+    ERROR = "error"  # an operation left the pool in a state that a person must look at
+    DISMISSED = "dismissed"  # deleted
+
+
+class AggregateKind(enum.StrEnum):
+    POOL = "pool"  # the aggregate is a resource pool; a host is in one such aggregate at most
+    LABEL = "label"  # a plain label (metadata hypervisor_pool=false); touches no hypervisor
+
+
+class HostStatus(enum.StrEnum):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class MaintenanceMode(enum.StrEnum):
+    ON = "on_maintenance"
+    OFF = "off_maintenance"
+
+
+class Action(enum.StrEnum):
+    """What an operation does. The value is the name that the API shows."""
+
+    ADD_HOST = "add_host"
+    REMOVE_HOST = "remove_host"
+    RENAME_POOL = "rename_pool"
+
+
+class OperationState(enum.StrEnum):
+    QUEUED = "queued"  # accepted; waits for its turn
+    RUNNING = "running"  # a manager holds the aggregate's lock and works on it
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # did not happen; the membership was put back
+    ERROR = "error"  # ended half-way; the message says what a person must decide
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (OperationState.QUEUED, OperationState.RUNNING)
+
+
+class Severity(enum.StrEnum):
+    BLOCKING = "blocking"
+    SKIPPABLE = "skippable"  # the forced variant of the verb would go on in spite of it
+    INFO = "info"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asked, for the operation's record."""
+
+    user_id: str
+    project_id: str
+    request_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One reason why something cannot (or should not) be done."""
+
+    check: str  # a stable name such as "join.cpu_vendor"
+    code: str  # the XenAPI error code that the host would give, or our own
+    severity: Severity
+    message: str
+    cure: str
+    ours: str = ""  # the value at the host that is asked about
+    theirs: str = ""  # the value that it is compared with
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trust:
+    """How the certificate of a host is verified. Exactly one of the three is set."""
+
+    fingerprint: str | None = None  # SHA-256, lower-case hex without colons
+    ca: str | None = None  # PEM text of the authority
+    insecure: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Credentials:
+    username: str
+    password: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inventory:
+    """What the host itself reported when it was last seen."""
+
+    vcpus: int
+    vcpus_used: int
+    memory_mb: int
+    memory_mb_used: int
+    disk_gb: int
+    disk_gb_used: int
+    running_vms: int
+    product: str  # brand and version, for people
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Host:
+    id: int
+    uuid: str
+    name: str
+    address: str
+    port: int
+    username: str
+    trust: Trust
+    zone: str
+    xen_uuid: str | None  # the host's own uuid; stable across join, eject and reboot
+    status: HostStatus
+    status_reason: str | None
+    maintenance_mode: MaintenanceMode
+    inventory: Inventory | None
+    last_seen: datetime.datetime | None
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostRegistration:
+    name: str
+    address: str
+    port: int
+    credentials: Credentials
+    trust: Trust
+    zone: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Aggregate:
+    id: int
+    uuid: str
+    name: str
+    availability_zone: str | None
+    kind: AggregateKind
+    state: AggregateState
+    hosts: tuple[str, ...]  # the intended membership, in the order of joining
+    metadata: Mapping[str, str]
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None
+    deleted: bool
+    deleted_at: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pool:
+    """The resource pool behind an aggregate, as last observed."""
+
+    aggregate_id: int
+    xen_uuid: str  # uuid of the XenAPI pool object
+    master_host_id: int
+    credentials: Credentials  # valid on every member
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperationFailure:
+    """Why an operation ended as failed or error: told to the person who asked."""
+
+    code: str
+    message: str
+    cure: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operation:
+    uuid: str
+    aggregate_id: int
+    host_id: int | None
+    host: str | None
+    action: Action
+    parameters: Mapping[str, JSON]
+    state: OperationState
+    step: str | None  # the step under way or, once ended, the last one
+    progress: int  # percent
+    findings: tuple[Finding, ...]
+    failure: OperationFailure | None
+    requester: Requester
+    created_at: datetime.datetime
+    started_at: datetime.datetime | None
+    updated_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    owner: str | None  # the manager that works on it
+    fence: int  # grows with every change of owner; a write with an older number is refused
