@@ -38,6 +38,7 @@ REQUIRES = [
     "lxml>=5.3,<7",
     "cryptography>=44,<51",
     "PyYAML>=6.0.2,<7",
+    "requests>=2.32,<3",
 ]
 
 EXTRAS = {
@@ -49,10 +50,8 @@ EXTRAS = {
     "test": [
         "pytest>=8.3,<10",
         "pytest-timeout>=2.3,<3",
-        "pytest-xdist>=3.6,<4",
         "hypothesis>=6.120,<7",
         "gabbi>=4,<5",
-        "requests>=2.32,<3",
         "ruff==0.17.5",
         "mypy==2.4.1",
         "import-linter>=2.3,<3",

@@ -81,7 +81,9 @@ class HostNotInAggregate(NovaAggregatesError):
 
 
 class HostZoneMismatch(NovaAggregatesError):
-    template = "Host {host} is in the zone {host_zone}, but aggregate {aggregate_id} is in the zone {zone}."
+    template = (
+        "Host {host} is in the zone {host_zone}; aggregate {aggregate_id} is in the zone {zone}."
+    )
 
 
 class OperationNotFound(NovaAggregatesError):

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Lint, types, import rules and all tests. Arguments go to pytest: ./run_tests.sh tests/unit -k zone
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./.ci/environment.sh
+prepare_environment .venv "[test,postgresql,mysql,etcd,redis]"
+bin=.venv/bin
+"$bin/ruff" check .
+"$bin/ruff" format --check .
+"$bin/lint-imports"
+"$bin/mypy"
+exec "$bin/python" -m pytest "$@"
