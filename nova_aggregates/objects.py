@@ -203,3 +203,22 @@ class Operation:
     finished_at: datetime.datetime | None
     owner: str | None  # the manager that works on it
     fence: int  # grows with every change of owner; a write with an older number is refused
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperationEvent:
+    """One line of an operation's history."""
+
+    id: int  # grows over all operations
+    at: datetime.datetime
+    fence: int  # of the manager that wrote it; 0 before the first one
+    kind: str
+    data: Mapping[str, JSON]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Accepted:
+    """A change that is recorded, and the operation (None: nothing to do) that makes it true."""
+
+    aggregate: Aggregate
+    operation: Operation | None
