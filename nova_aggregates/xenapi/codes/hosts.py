@@ -1,0 +1,5 @@
+"""."""
+
+from nova_aggregates.xenapi.codes.entry import Entry
+
+ENTRIES: tuple[Entry, ...] = ()
