@@ -1,0 +1,9 @@
+"""The rules: what may happen to aggregates, hosts and operations, and when."""
+
+from nova_aggregates.manager.aggregates import AggregateManager
+from nova_aggregates.manager.hosts import HostManager
+from nova_aggregates.manager.operations import OperationManager
+from nova_aggregates.manager.pools import PoolManager
+from nova_aggregates.objects import Accepted
+
+__all__ = ["Accepted", "AggregateManager", "HostManager", "OperationManager", "PoolManager"]

@@ -1,0 +1,1 @@
+"""The sqlalchemy-migrate repository; installed as part of the package."""

@@ -1,0 +1,214 @@
+"""The first schema. Frozen: a later change is a later script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from nova_aggregates.db.types import ExactString, Instant, Json, LongText, big_id
+
+metadata = sa.MetaData()
+
+OPTIONS: dict[str, Any] = {
+    "sqlite_autoincrement": True,
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+}
+PLAIN_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+
+aggregates = sa.Table(
+    "aggregates",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("uuid", ExactString(36), nullable=False),
+    sa.Column("name", ExactString(255), nullable=False),
+    sa.Column("live_name", ExactString(255)),
+    sa.Column("availability_zone", ExactString(255)),
+    sa.Column("kind", ExactString(16), nullable=False),
+    sa.Column("state", ExactString(16), nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant),
+    sa.Column("deleted_at", Instant),
+    sa.UniqueConstraint("uuid", name="uniq_aggregates_uuid"),
+    sa.UniqueConstraint("live_name", name="uniq_aggregates_live_name"),
+    **OPTIONS,
+)
+
+aggregate_metadata = sa.Table(
+    "aggregate_metadata",
+    metadata,
+    sa.Column(
+        "aggregate_id",
+        sa.Integer,
+        sa.ForeignKey("aggregates.id", name="fk_aggregate_metadata_aggregate"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("key", ExactString(255), primary_key=True),
+    sa.Column("value", ExactString(255), nullable=False),
+    **PLAIN_OPTIONS,
+)
+
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("uuid", ExactString(36), nullable=False),
+    sa.Column("name", ExactString(255), nullable=False),
+    sa.Column("address", ExactString(255), nullable=False),
+    sa.Column("port", sa.Integer, nullable=False),
+    sa.Column("username", ExactString(255), nullable=False),
+    sa.Column("secret", LongText, nullable=False),
+    sa.Column("trust_fingerprint", ExactString(64)),
+    sa.Column("trust_ca", LongText),
+    sa.Column("trust_insecure", sa.Boolean(create_constraint=False), nullable=False),
+    sa.Column("zone", ExactString(255), nullable=False),
+    sa.Column("xen_uuid", ExactString(36)),
+    sa.Column("status", ExactString(16), nullable=False),
+    sa.Column("status_reason", LongText),
+    sa.Column("maintenance_mode", ExactString(16), nullable=False),
+    sa.Column("inventory", Json),
+    sa.Column("last_seen", Instant),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant),
+    sa.UniqueConstraint("uuid", name="uniq_hosts_uuid"),
+    sa.UniqueConstraint("name", name="uniq_hosts_name"),
+    sa.UniqueConstraint("address", "port", name="uniq_hosts_address_port"),
+    sa.Index("ix_hosts_zone", "zone"),
+    **OPTIONS,
+)
+
+aggregate_hosts = sa.Table(
+    "aggregate_hosts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column(
+        "aggregate_id",
+        sa.Integer,
+        sa.ForeignKey("aggregates.id", name="fk_aggregate_hosts_aggregate"),
+        nullable=False,
+    ),
+    sa.Column(
+        "host_id",
+        sa.Integer,
+        sa.ForeignKey("hosts.id", name="fk_aggregate_hosts_host"),
+        nullable=False,
+    ),
+    sa.Column("pool_slot", sa.Integer),
+    sa.UniqueConstraint("aggregate_id", "host_id", name="uniq_aggregate_hosts_member"),
+    sa.UniqueConstraint("pool_slot", name="uniq_aggregate_hosts_pool_slot"),
+    sa.Index("ix_aggregate_hosts_host", "host_id"),
+    **OPTIONS,
+)
+
+pools = sa.Table(
+    "pools",
+    metadata,
+    sa.Column(
+        "aggregate_id",
+        sa.Integer,
+        sa.ForeignKey("aggregates.id", name="fk_pools_aggregate"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("xen_uuid", ExactString(36), nullable=False),
+    sa.Column(
+        "master_host_id",
+        sa.Integer,
+        sa.ForeignKey("hosts.id", name="fk_pools_master_host"),
+        nullable=False,
+    ),
+    sa.Column("username", ExactString(255), nullable=False),
+    sa.Column("secret", LongText, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("ix_pools_master_host", "master_host_id"),
+    **PLAIN_OPTIONS,
+)
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("uuid", ExactString(36), nullable=False),
+    sa.Column(
+        "aggregate_id",
+        sa.Integer,
+        sa.ForeignKey("aggregates.id", name="fk_operations_aggregate"),
+        nullable=False,
+    ),
+    sa.Column(
+        "host_id",
+        sa.Integer,
+        sa.ForeignKey("hosts.id", name="fk_operations_host", ondelete="SET NULL"),
+    ),
+    sa.Column("host_name", ExactString(255)),
+    sa.Column("membership_id", sa.Integer),
+    sa.Column("action", ExactString(32), nullable=False),
+    sa.Column("parameters", Json, nullable=False),
+    sa.Column("state", ExactString(16), nullable=False),
+    sa.Column("running_slot", sa.Integer),
+    sa.Column("step", ExactString(255)),
+    sa.Column("progress", sa.Integer, nullable=False),
+    sa.Column("findings", Json, nullable=False),
+    sa.Column("failure_code", ExactString(255)),
+    sa.Column("failure_message", LongText),
+    sa.Column("failure_cure", LongText),
+    sa.Column("user_id", ExactString(255), nullable=False),
+    sa.Column("project_id", ExactString(255), nullable=False),
+    sa.Column("request_id", ExactString(255), nullable=False),
+    sa.Column("idempotency_key", ExactString(255)),
+    sa.Column("owner", ExactString(255)),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("started_at", Instant),
+    sa.Column("updated_at", Instant),
+    sa.Column("finished_at", Instant),
+    sa.UniqueConstraint("uuid", name="uniq_operations_uuid"),
+    sa.UniqueConstraint("running_slot", name="uniq_operations_running_slot"),
+    sa.Index("ix_operations_aggregate_state", "aggregate_id", "state"),
+    sa.Index("ix_operations_host_state", "host_id", "state"),
+    sa.Index("ix_operations_state", "state"),
+    **OPTIONS,
+)
+
+operation_events = sa.Table(
+    "operation_events",
+    metadata,
+    sa.Column("id", big_id(), primary_key=True),
+    sa.Column(
+        "operation_id",
+        sa.Integer,
+        sa.ForeignKey("operations.id", name="fk_operation_events_operation"),
+        nullable=False,
+    ),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("kind", ExactString(64), nullable=False),
+    sa.Column("data", Json, nullable=False),
+    sa.Index("ix_operation_events_operation", "operation_id"),
+    **OPTIONS,
+)
+
+generation = sa.Table(
+    "generation",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.BigInteger, nullable=False),
+    **PLAIN_OPTIONS,
+)
+
+
+def upgrade(migrate_engine: sa.engine.Engine) -> None:
+    with migrate_engine.begin() as connection:
+        # Tables that an interrupted run left behind (MySQL has no transactional DDL) are kept.
+        metadata.create_all(connection)
+        if connection.execute(sa.select(generation.c.id)).first() is None:
+            connection.execute(sa.insert(generation).values(id=1, value=1))
+
+
+def downgrade(migrate_engine: sa.engine.Engine) -> None:
+    with migrate_engine.begin() as connection:
+        metadata.drop_all(connection)

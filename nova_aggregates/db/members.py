@@ -1,0 +1,65 @@
+"""Which host is meant to be in which aggregate: rows and queries."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from nova_aggregates.db.tables import aggregate_hosts, aggregates, hosts
+from nova_aggregates.objects import AggregateKind
+
+
+def of_aggregate(connection: Connection, aggregate_id: int) -> list[Row]:
+    """The hosts' rows, in the order of joining."""
+    statement = (
+        sa.select(hosts)
+        .join(aggregate_hosts, aggregate_hosts.c.host_id == hosts.c.id)
+        .where(aggregate_hosts.c.aggregate_id == aggregate_id)
+        .order_by(aggregate_hosts.c.id)
+    )
+    return list(connection.execute(statement))
+
+
+def of_host(connection: Connection, host_id: int) -> list[Row]:
+    """The memberships of a host, each with the ``name`` of its aggregate."""
+    statement = (
+        sa.select(aggregate_hosts, aggregates.c.name)
+        .join(aggregates, aggregates.c.id == aggregate_hosts.c.aggregate_id)
+        .where(aggregate_hosts.c.host_id == host_id)
+        .order_by(aggregate_hosts.c.id)
+    )
+    return list(connection.execute(statement))
+
+
+def exist(connection: Connection, aggregate_id: int) -> bool:
+    """Whether the aggregate has any member."""
+    statement = (
+        sa.select(aggregate_hosts.c.id)
+        .where(aggregate_hosts.c.aggregate_id == aggregate_id)
+        .limit(1)
+    )
+    return connection.execute(statement).first() is not None
+
+
+def add(
+    connection: Connection,
+    aggregate_id: int,
+    host_id: int,
+    kind: AggregateKind,
+    membership_id: int | None = None,
+) -> int:
+    """A new membership, or a former one with its old number; the number."""
+    values = {
+        "aggregate_id": aggregate_id,
+        "host_id": host_id,
+        "pool_slot": host_id if kind is AggregateKind.POOL else None,
+    }
+    if membership_id is not None:
+        values["id"] = membership_id
+    result = connection.execute(sa.insert(aggregate_hosts).values(**values))
+    return int(result.inserted_primary_key[0])
+
+
+def remove(connection: Connection, membership_id: int) -> None:
+    """Take a membership away; nothing happens when it is gone."""
+    connection.execute(sa.delete(aggregate_hosts).where(aggregate_hosts.c.id == membership_id))

@@ -1,0 +1,176 @@
+"""Registration of hosts, and what is known of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import uuid as uuids
+from functools import partial
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from nova_aggregates.db import aggregates, hosts, members, operations, pools
+from nova_aggregates.db.clock import utcnow
+from nova_aggregates.db.engine import Database
+from nova_aggregates.db.secrets import SecretBox
+from nova_aggregates.exceptions import HostBusy, HostExists, HostInUse, HostNotFound
+from nova_aggregates.objects import (
+    Credentials,
+    Host,
+    HostRegistration,
+    HostStatus,
+    Inventory,
+    MaintenanceMode,
+    Requester,
+)
+
+LOG = logging.getLogger(__name__)
+
+
+class HostManager:
+    def __init__(self, database: Database, secrets: SecretBox) -> None:
+        self._database = database
+        self._secrets = secrets
+
+    def index(self, *, zone: str | None = None) -> list[Host]:
+        """Registered hosts, in the order of their registration."""
+        return self._database.query(partial(hosts.fetch_all, zone=zone))
+
+    def show(self, name: str) -> Host:
+        """The host with exactly this name.
+
+        :raises HostNotFound: there is none.
+        """
+        row = self._database.query(partial(hosts.by_name, name=name))
+        if row is None:
+            raise HostNotFound(host=name)
+        return hosts.host_of(row)
+
+    def register(self, requester: Requester, registration: HostRegistration) -> Host:
+        """A new host, disabled until it joins an aggregate.
+
+        :raises HostExists: the name, or the address with the port, is registered already.
+        """
+        secret = self._secrets.seal(registration.credentials.password)
+
+        def work(connection: Connection) -> Host:
+            _require_new(connection, registration)
+            hosts.insert(
+                connection,
+                uuid=str(uuids.uuid4()),
+                name=registration.name,
+                address=registration.address,
+                port=registration.port,
+                username=registration.credentials.username,
+                secret=secret,
+                trust_fingerprint=registration.trust.fingerprint,
+                trust_ca=registration.trust.ca,
+                trust_insecure=registration.trust.insecure,
+                zone=registration.zone,
+                status=HostStatus.DISABLED,
+                maintenance_mode=MaintenanceMode.OFF,
+                created_at=utcnow(),
+            )
+            aggregates.bump_generation(connection)
+            return hosts.host_of(hosts.by_name(connection, registration.name))
+
+        host = self._database.run(work)
+        LOG.info("host.registered host=%s request_id=%s", host.name, requester.request_id)
+        return host
+
+    def delete(self, requester: Requester, name: str) -> None:
+        """Forget a host that is in no aggregate.
+
+        :raises HostNotFound: there is none.
+        :raises HostInUse: it is in an aggregate.
+        :raises HostBusy: an operation on it has not ended.
+        """
+
+        def work(connection: Connection) -> None:
+            row = hosts.by_name(connection, name, locked=True)
+            if row is None:
+                raise HostNotFound(host=name)
+            for membership in members.of_host(connection, row.id):
+                raise HostInUse(host=name, aggregate=membership.name)
+            for operation in operations.unfinished(
+                connection, operations.operations.c.host_id == row.id
+            ):
+                raise HostBusy(host=name, operation=operation.uuid)
+            pools.forget_master(connection, row.id)
+            hosts.delete(connection, row.id)
+            aggregates.bump_generation(connection)
+
+        self._database.run(work)
+        LOG.info("host.deleted host=%s request_id=%s", name, requester.request_id)
+
+    def credentials(self, host_id: int) -> Credentials:
+        """User and password of the host; for flows only.
+
+        :raises HostNotFound: there is none.
+        :raises ConfigurationInvalid: the password was encrypted with a key that is not there.
+        """
+        row = self._database.query(partial(hosts.by_id, host_id=host_id))
+        if row is None:
+            raise HostNotFound(host=f"number {host_id}")
+        return Credentials(row.username, self._secrets.open(row.secret))
+
+    def observed(
+        self,
+        host_id: int,
+        *,
+        xen_uuid: str,
+        inventory: Inventory | None,
+        seen_at: datetime.datetime,
+    ) -> None:
+        """Note what the host said of itself. Without an inventory the last one stays.
+
+        :raises HostNotFound: there is none.
+        """
+        values: dict[str, Any] = {"xen_uuid": xen_uuid, "last_seen": seen_at}
+        if inventory is not None:
+            values["inventory"] = dataclasses.asdict(inventory)
+        # No bump: it would make every reader's copy of the lists stale once a minute and host.
+        self._change(host_id, bump=False, **values)
+
+    def set_credentials(self, host_id: int, credentials: Credentials) -> None:
+        """The host has other credentials now.
+
+        :raises HostNotFound: there is none.
+        """
+        self._change(
+            host_id,
+            bump=True,
+            username=credentials.username,
+            secret=self._secrets.seal(credentials.password),
+            updated_at=utcnow(),
+        )
+
+    def set_status(self, host_id: int, status: HostStatus, reason: str | None = None) -> None:
+        """Whether the host takes new work, and why not.
+
+        :raises HostNotFound: there is none.
+        """
+        self._change(host_id, bump=True, status=status, status_reason=reason, updated_at=utcnow())
+
+    def _change(self, host_id: int, *, bump: bool, **values: Any) -> None:
+        def work(connection: Connection) -> None:
+            if not hosts.change(connection, host_id, **values):
+                raise HostNotFound(host=f"number {host_id}")
+            if bump:
+                aggregates.bump_generation(connection)
+
+        self._database.run(work)
+
+
+def _require_new(connection: Connection, registration: HostRegistration) -> None:
+    if hosts.by_name(connection, registration.name) is not None:
+        raise HostExists(what="name", value=registration.name, host=registration.name)
+    other = hosts.by_address(connection, registration.address, registration.port)
+    if other is not None:
+        raise HostExists(
+            what="address",
+            value=f"{registration.address} port {registration.port}",
+            host=other.name,
+        )

@@ -1,0 +1,64 @@
+"""The tables of legal moves, and the state that an aggregate is in by its facts."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection, Row
+
+from nova_aggregates.db import aggregates, members, operations
+from nova_aggregates.exceptions import IllegalMove
+from nova_aggregates.objects import AggregateKind, AggregateState, OperationState
+
+A = AggregateState
+O = OperationState  # noqa: E741
+
+AGGREGATE_MOVES: dict[AggregateState, frozenset[AggregateState]] = {
+    # A label goes straight between created and active: it has no pool to change.
+    A.CREATED: frozenset({A.CHANGING, A.ACTIVE, A.DISMISSED}),
+    A.CHANGING: frozenset({A.CREATED, A.ACTIVE, A.ERROR, A.DISMISSED}),
+    A.ACTIVE: frozenset({A.CHANGING, A.CREATED, A.DISMISSED}),
+    # An empty aggregate in error may become a label, which no pool can put in error.
+    A.ERROR: frozenset({A.CHANGING, A.CREATED, A.DISMISSED}),
+    A.DISMISSED: frozenset(),
+}
+
+OPERATION_MOVES: dict[OperationState, frozenset[OperationState]] = {
+    # Failed without having run: it could not work any more.
+    O.QUEUED: frozenset({O.RUNNING, O.FAILED, O.CANCELLED}),
+    # To itself: another manager goes on.
+    O.RUNNING: frozenset({O.RUNNING, O.SUCCEEDED, O.FAILED, O.ERROR, O.CANCELLED}),
+    O.SUCCEEDED: frozenset(),
+    O.FAILED: frozenset(),
+    O.ERROR: frozenset(),
+    O.CANCELLED: frozenset(),
+}
+
+
+def require_move(what: str, old: AggregateState | OperationState, new: object) -> None:
+    """Do nothing when the move is legal.
+
+    :raises IllegalMove: it is not.
+    """
+    moves: dict[object, frozenset[object]] = {**AGGREGATE_MOVES, **OPERATION_MOVES}  # type: ignore[dict-item]
+    if new not in moves[old]:
+        raise IllegalMove(old=old, new=new, what=what)
+
+
+def settle(connection: Connection, row: Row) -> None:
+    """Give the locked aggregate the state that its operations and members mean, and mark it as
+    changed in any case."""
+    old = AggregateState(row.state)
+    new = _state_by_facts(connection, row)
+    if new is not old:
+        require_move(f"aggregate {row.id}", old, new)
+    aggregates.change(connection, row.id, state=new)
+
+
+def _state_by_facts(connection: Connection, row: Row) -> AggregateState:
+    if row.deleted_at is not None:
+        return A.DISMISSED
+    if row.kind == AggregateKind.POOL:
+        if operations.unfinished(connection, operations.operations.c.aggregate_id == row.id):
+            return A.CHANGING
+        if operations.last_verdict(connection, row.id) is OperationState.ERROR:
+            return A.ERROR
+    return A.ACTIVE if members.exist(connection, row.id) else A.CREATED
