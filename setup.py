@@ -103,16 +103,19 @@ setup(
         ],
         "paste.app_factory": [
             "compute = nova_aggregates.api.wsgi:app_factory",
-            "versions = nova_aggregates.api.versions:app_factory",
+            "versions = nova_aggregates.api.wsgi:versions_factory",
         ],
         "paste.filter_factory": [
             "faults = nova_aggregates.api.middleware.faults:filter_factory",
+            "sizelimit = nova_aggregates.api.middleware.sizelimit:filter_factory",
             "noauth = nova_aggregates.api.middleware.noauth:filter_factory",
             "http_basic_context = nova_aggregates.api.middleware.context:basic_factory",
+            "authtoken = nova_aggregates.api.middleware.context:authtoken_factory",
             "keystone_context = nova_aggregates.api.middleware.context:keystone_factory",
         ],
         "paste.composite_factory": [
             "pipelines = nova_aggregates.api.wsgi:pipeline_factory",
+            "prefixes = nova_aggregates.api.wsgi:prefix_factory",
         ],
         "oslo.config.opts": ["nova_aggregates = nova_aggregates.conf:list_opts"],
         "oslo.policy.policies": ["nova_aggregates = nova_aggregates.api.policies:list_rules"],

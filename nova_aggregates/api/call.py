@@ -1,0 +1,83 @@
+"""What a controller gets and what it gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import webob
+from oslo_context.context import RequestContext
+
+from nova_aggregates.api import serialization
+from nova_aggregates.api.deployment import Deployment
+from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.text import ILLEGAL
+from nova_aggregates.api.validation import Validator
+from nova_aggregates.objects import Operation, Requester
+
+CONTEXT = "nova_aggregates.context"  # the key of the request's context in the WSGI environment
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reply:
+    document: dict[str, Any] | None  # one root key; None is an empty body
+    status: int = 200
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request."""
+
+    request: webob.Request
+    params: Mapping[str, str]  # the variable parts of the path
+    deployment: Deployment
+
+    @property
+    def context(self) -> RequestContext:
+        return self.request.environ[CONTEXT]
+
+    @property
+    def requester(self) -> Requester:
+        context = self.context
+        return Requester(context.user_id or "", context.project_id or "", context.request_id or "")
+
+    def authorize(self, rule: str) -> None:
+        """:raises Fault: 403, the policy denies ``rule`` to the caller."""
+        if not self.deployment.policy.allows(rule, self.context):
+            raise Fault(403, f"The policy does not allow you {rule}.")
+
+    def body(self, validator: Validator) -> Any:
+        """The request's document, checked.
+
+        :raises Fault: 400 or 415.
+        """
+        # A document that nests too deep for the parser is also too deep to be described.
+        try:
+            document = serialization.read(self.request.environ)
+            validator.check(document)
+        except RecursionError:
+            raise Fault(400, "The body nests too deep.") from None
+        return document
+
+    def query(self, name: str) -> str | None:
+        """One parameter of the query string; None when it is not there.
+
+        :raises Fault: 400, it is no text.
+        """
+        if not self.request.query_string:
+            return None
+        try:
+            value = self.request.GET.get(name)
+        except UnicodeDecodeError:
+            raise Fault(400, "The query string is not UTF-8.") from None
+        if value is not None and ILLEGAL.search(value):
+            raise Fault(400, f"The parameter {name} contains control characters.")
+        return value
+
+
+def accepted(document: dict[str, Any], operation: Operation | None) -> Reply:
+    """An answer to a request that may have queued an operation."""
+    headers = {"X-Operation-Id": operation.uuid} if operation else {}
+    return Reply(document, headers=headers)

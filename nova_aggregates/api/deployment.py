@@ -1,0 +1,65 @@
+"""What the application is made of.
+
+PasteDeploy's factories get strings only, so :func:`loading` holds the deployment for them while
+the paste file is loaded; one process may load several.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Iterator
+
+from oslo_config import cfg
+
+from nova_aggregates.api.policies import Policy
+from nova_aggregates.db.engine import Database
+from nova_aggregates.db.secrets import SecretBox
+from nova_aggregates.manager import AggregateManager, HostManager, OperationManager
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Deployment:
+    conf: cfg.ConfigOpts
+    policy: Policy
+    aggregates: AggregateManager
+    hosts: HostManager
+    operations: OperationManager
+
+    @classmethod
+    def from_conf(cls, conf: cfg.ConfigOpts) -> Deployment:
+        """The managers on the configured database. No connection is opened yet.
+
+        :raises ConfigurationInvalid: an option cannot be used.
+        """
+        database = Database.from_conf(conf)
+        secrets = SecretBox(conf.credentials.key_file)
+        return cls(
+            conf=conf,
+            policy=Policy(conf),
+            aggregates=AggregateManager(database, secrets),
+            hosts=HostManager(database, secrets),
+            operations=OperationManager(database, secrets),
+        )
+
+
+_current: contextvars.ContextVar[Deployment] = contextvars.ContextVar("deployment")
+
+
+@contextlib.contextmanager
+def loading(deployment: Deployment) -> Iterator[None]:
+    """Paste factories called in this block build for ``deployment``."""
+    token = _current.set(deployment)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Deployment:
+    """The deployment that is being loaded.
+
+    :raises LookupError: a paste factory was called outside :func:`loading`.
+    """
+    return _current.get()

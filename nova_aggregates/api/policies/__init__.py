@@ -1,0 +1,78 @@
+"""The policy: one documented rule a verb, all of them for administrators by default."""
+
+from __future__ import annotations
+
+import time
+
+from oslo_config import cfg
+from oslo_context.context import RequestContext
+from oslo_log import log
+from oslo_policy import policy
+
+from nova_aggregates.api.policies import aggregates, base, extensions, hosts, operations
+from nova_aggregates.exceptions import ConfigurationInvalid
+
+LOG = log.getLogger(__name__)
+
+RELOAD_SECONDS = 5.0
+
+
+def list_rules() -> list[policy.RuleDefault]:
+    """Every rule, for the generators of oslo.policy and for :class:`Policy`."""
+    modules = (base, aggregates, hosts, operations, extensions)
+    return [rule for module in modules for rule in module.RULES]
+
+
+def get_enforcer() -> policy.Enforcer:
+    """The rules as configured on this machine, for the tools of oslo.policy."""
+    conf = cfg.ConfigOpts()
+    conf([], project="nova-aggregates")
+    return _enforcer(conf)
+
+
+class Policy:
+    """Answers whether a caller may do something.
+
+    oslo.policy looks for its files at each question; here at most every RELOAD_SECONDS.
+
+    :raises ConfigurationInvalid: the policy file cannot be used.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._enforcer = _enforcer(conf)
+        self._enforcer.use_conf = False
+        self._reload_at = 0.0
+        try:
+            self._reload()
+        except (ValueError, OSError) as error:
+            raise ConfigurationInvalid(
+                what=f"The policy file {conf.oslo_policy.policy_file} cannot be used ({error})",
+                cure="mend it, or remove it to get the defaults.",
+            ) from None
+
+    def allows(self, rule: str, context: RequestContext) -> bool:
+        """:param rule: the name of one of :func:`list_rules`."""
+        if time.monotonic() >= self._reload_at:
+            try:
+                self._reload()
+            except (ValueError, OSError) as error:
+                LOG.error("policy file cannot be used; the former rules stay: %s", error)
+        target = {"project_id": context.project_id, "user_id": context.user_id}
+        return bool(self._enforcer.authorize(rule, target, context))
+
+    def is_admin(self, context: RequestContext) -> bool:
+        return self.allows(base.ADMIN, context)
+
+    def _reload(self) -> None:
+        self._reload_at = time.monotonic() + RELOAD_SECONDS
+        self._enforcer.use_conf = True
+        try:
+            self._enforcer.load_rules()
+        finally:
+            self._enforcer.use_conf = False
+
+
+def _enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
+    enforcer = policy.Enforcer(conf)
+    enforcer.register_defaults(list_rules())
+    return enforcer

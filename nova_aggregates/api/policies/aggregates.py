@@ -1,0 +1,28 @@
+"""Who may do what with aggregates. Names as in Nova, so that its policy files fit."""
+
+from __future__ import annotations
+
+from nova_aggregates.api.policies.base import documented
+
+PREFIX = "os_compute_api:os-aggregates"
+INDEX = f"{PREFIX}:index"
+CREATE = f"{PREFIX}:create"
+SHOW = f"{PREFIX}:show"
+UPDATE = f"{PREFIX}:update"
+DELETE = f"{PREFIX}:delete"
+ADD_HOST = f"{PREFIX}:add_host"
+REMOVE_HOST = f"{PREFIX}:remove_host"
+SET_METADATA = f"{PREFIX}:set_metadata"
+
+_ACTION = "POST /os-aggregates/{id}/action"
+
+RULES = (
+    documented(INDEX, "List the aggregates.", "GET /os-aggregates"),
+    documented(CREATE, "Create an aggregate.", "POST /os-aggregates"),
+    documented(SHOW, "Show an aggregate.", "GET /os-aggregates/{id}"),
+    documented(UPDATE, "Rename an aggregate or change its zone.", "PUT /os-aggregates/{id}"),
+    documented(DELETE, "Delete an empty aggregate.", "DELETE /os-aggregates/{id}"),
+    documented(ADD_HOST, "Make a host a member of an aggregate's pool.", _ACTION),
+    documented(REMOVE_HOST, "Take a host out of an aggregate's pool.", _ACTION),
+    documented(SET_METADATA, "Set or remove metadata of an aggregate.", _ACTION),
+)

@@ -1,0 +1,24 @@
+"""Who may do what with hosts."""
+
+from __future__ import annotations
+
+from nova_aggregates.api.policies.base import documented
+
+PREFIX = "os_compute_api:os-hosts"
+INDEX = f"{PREFIX}:list"
+SHOW = f"{PREFIX}:show"
+REGISTER = f"{PREFIX}:register"
+REGISTRATION = f"{PREFIX}:registration"
+DELETE = f"{PREFIX}:delete"
+
+RULES = (
+    documented(INDEX, "List the hosts.", "GET /os-hosts"),
+    documented(SHOW, "Show the resources of a host.", "GET /os-hosts/{name}"),
+    documented(REGISTER, "Register a host with its credentials.", "POST /os-hosts"),
+    documented(
+        REGISTRATION,
+        "Show how a host is registered (never its password).",
+        "GET /os-hosts/{name}/registration",
+    ),
+    documented(DELETE, "Forget a host that is in no aggregate.", "DELETE /os-hosts/{name}"),
+)

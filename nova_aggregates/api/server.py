@@ -1,0 +1,100 @@
+"""The API in a process of our own: eventlet's HTTP server as a service of oslo.service.
+
+The caller monkey-patches; this module only uses what is green by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import eventlet
+import eventlet.wsgi
+import greenlet
+from eventlet.green import socket
+from oslo_config import cfg
+from oslo_log import log
+from oslo_service import service
+
+from nova_aggregates.api import wsgi
+from nova_aggregates.api.deployment import Deployment
+from nova_aggregates.exceptions import ConfigurationInvalid
+
+LOG = log.getLogger(__name__)
+
+LOG_FORMAT = (
+    '%(client_ip)s "%(request_line)s" status: %(status_code)s len: %(body_length)s '
+    "time: %(wall_seconds).6f"
+)
+
+
+class ApiServer(service.ServiceBase):
+    """Listens from its construction on, which is before the launcher forks its workers.
+
+    :param application: the WSGI application; by default the one that ``conf`` describes.
+    :raises ConfigurationInvalid: the address cannot be listened on, or an option is bad.
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, application: wsgi.WSGIApplication | None = None
+    ) -> None:
+        self._conf = conf
+        self._application = application or wsgi.load(Deployment.from_conf(conf))
+        self._socket = _listen(conf)
+        self._pool: Any = None
+        self._thread: Any = None
+
+    @property
+    def port(self) -> int:
+        return self._socket.getsockname()[1]
+
+    def start(self) -> None:
+        options = self._conf.api
+        self._pool = eventlet.GreenPool(options.max_connections)
+        self._thread = eventlet.spawn(
+            eventlet.wsgi.server,
+            self._socket.dup(),  # the server closes what it was given; a restart needs another
+            self._application,
+            log=LOG,
+            log_format=LOG_FORMAT,
+            custom_pool=self._pool,
+            socket_timeout=options.socket_timeout,
+            keepalive=True,
+            debug=False,
+        )
+
+    def stop(self) -> None:
+        """Accept nothing more; requests under way are answered."""
+        if self._thread is not None:
+            self._thread.kill()
+
+    def wait(self) -> None:
+        if self._thread is None:
+            return
+        try:
+            self._pool.waitall()
+            self._thread.wait()
+        except greenlet.GreenletExit:
+            LOG.debug("stopped")
+
+    def reset(self) -> None:
+        """Nothing is kept that SIGHUP would have to renew: the policy reloads by itself."""
+
+
+def _listen(conf: cfg.ConfigOpts) -> Any:
+    address = str(conf.api.host), conf.api.port
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted connections inherit both. Without the first one, an answer that takes two
+        # segments waits for the client's delayed acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.bind(where)
+        listener.listen(conf.api.backlog)
+    except OSError as error:
+        raise ConfigurationInvalid(
+            what=f"{address[0]}:{address[1]} cannot be listened on ({error.strerror})",
+            cure="stop what listens there, or change host or port in [api].",
+        ) from None
+    return listener
