@@ -28,6 +28,20 @@ OPTS = [
         help="Seconds until a new master must serve and every member be enabled and live.",
     ),
     cfg.FloatOpt(
+        "role_change_window",
+        default=20.0,
+        min=0.1,
+        help="Seconds that a host may go on answering in its old role after a join, an eject or a "
+        "change of master (xapi restarts 10 seconds after it agreed).",
+    ),
+    cfg.FloatOpt(
+        "disabled_grace",
+        default=60.0,
+        min=0.1,
+        help="Seconds after which a live but disabled host counts as disabled on purpose rather "
+        "than as still starting.",
+    ),
+    cfg.FloatOpt(
         "poll_interval", default=2.0, min=0.01, help="Seconds between two observations of a wait."
     ),
     cfg.StrOpt(

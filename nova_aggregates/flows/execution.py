@@ -1,0 +1,131 @@
+"""One operation, from its logbook page to its end in the database."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from taskflow import engines, states
+from taskflow.exceptions import WrappedFailure
+from taskflow.patterns.linear_flow import Flow
+from taskflow.persistence.models import FlowDetail
+from taskflow.types.failure import Failure
+
+from nova_aggregates.exceptions import DatabaseUnavailable, OperationLost
+from nova_aggregates.flows import add_host, remove_host, rename_pool
+from nova_aggregates.flows.hypervisor import Hypervisor
+from nova_aggregates.flows.outcome import Interrupted, StepFailed
+from nova_aggregates.flows.persistence import Logbooks
+from nova_aggregates.flows.work import Managers, Timing, Work
+from nova_aggregates.objects import Action, Operation
+
+LOG = logging.getLogger(__name__)
+
+FLOWS: Mapping[Action, Callable[[Work], Flow]] = {
+    Action.ADD_HOST: add_host.build,
+    Action.REMOVE_HOST: remove_host.build,
+    Action.RENAME_POOL: rename_pool.build,
+}
+
+
+class Verdict(enum.Enum):
+    ENDED = "the operation is over"
+    LEFT = "it goes on later, here or elsewhere"
+
+
+class Executor:
+    """Runs operations that were taken; the aggregate's lock is the caller's business."""
+
+    def __init__(
+        self,
+        managers: Managers,
+        hypervisor: Hypervisor,
+        timing: Timing,
+        logbooks: Logbooks,
+        stop: threading.Event,
+    ) -> None:
+        self._managers = managers
+        self._hypervisor = hypervisor
+        self._timing = timing
+        self._logbooks = logbooks
+        self._stop = stop
+
+    def run(self, operation: Operation) -> Verdict:
+        """Go on with the operation until it has ended or must be left. Never raises an Exception:
+        a defect of ours ends the operation, not the manager."""
+        work = Work(operation, self._managers, self._hypervisor, self._timing, self._stop)
+        try:
+            failed = self._attempt(work)
+            self._end(operation, failed)
+            self._logbooks.close(operation.uuid)
+        except (Interrupted, DatabaseUnavailable, OperationLost) as reason:
+            LOG.info("operation.left operation=%s reason=%s", operation.uuid, reason)
+            return Verdict.LEFT
+        except Exception:
+            LOG.exception("operation.defect operation=%s", operation.uuid)
+            return Verdict.LEFT
+        return Verdict.ENDED
+
+    def _attempt(self, work: Work) -> StepFailed | None:
+        """Run the flow; what it failed with."""
+        operation = work.operation
+        try:
+            flow = FLOWS[operation.action](work)
+            page = self._logbooks.open(operation.uuid, flow.name)
+            if page.state == states.REVERTED:
+                # Undone already; its manager died before it could say so.
+                return _recorded(page)
+            engine = engines.load(
+                flow, flow_detail=page, backend=self._logbooks.backend, engine="serial"
+            )
+            engine.run()
+        except StepFailed as failed:
+            return failed
+        except WrappedFailure as wrapped:
+            return _first(wrapped, operation.uuid)
+        except (DatabaseUnavailable, OperationLost):
+            raise
+        except Exception:
+            LOG.exception("flow.defect operation=%s", operation.uuid)
+            return _defect(operation.uuid)
+        return None
+
+    def _end(self, operation: Operation, failed: StepFailed | None) -> None:
+        operations = self._managers.operations
+        if failed is None:
+            operations.succeed(operation)
+        elif failed.half_way:
+            if failed.findings:
+                operations.findings(operation, failed.findings)
+            operations.error(operation, failed.failure)
+        else:
+            operations.fail(operation, failed.failure, failed.findings)
+
+
+def _recorded(page: FlowDetail) -> StepFailed:
+    failures = [atom.failure for atom in page if getattr(atom, "failure", None)]
+    return next((found for found in map(_step_failed, failures) if found), _defect(page.uuid))
+
+
+def _first(wrapped: WrappedFailure, uuid: str) -> StepFailed:
+    return next((found for found in map(_step_failed, wrapped) if found), _defect(uuid))
+
+
+def _step_failed(failure: Failure) -> StepFailed | None:
+    if isinstance(failure.exception, StepFailed):
+        return failure.exception
+    if failure.check(StepFailed) is None or not failure.exception_args:
+        return None
+    return StepFailed(failure.exception_args[0])
+
+
+def _defect(uuid: str) -> StepFailed:
+    return StepFailed.of(
+        "INTERNAL_DEFECT",
+        "The operation met a defect of nova-aggregates itself, outside of its steps.",
+        f"Look for operation={uuid} in the manager's log, report what stands there, and compare "
+        "the pool with the aggregate.",
+        half_way=True,
+    )

@@ -1,0 +1,23 @@
+"""A host's report, in the units of the API."""
+
+from __future__ import annotations
+
+from nova_aggregates.objects import Inventory
+from nova_aggregates.xenapi.types import HostView
+
+MIB = 2**20
+GIB = 2**30
+
+
+def inventory_of(view: HostView) -> Inventory:
+    has = view.capacity
+    return Inventory(
+        vcpus=has.vcpus,
+        vcpus_used=has.vcpus_used,
+        memory_mb=has.memory_bytes // MIB,
+        memory_mb_used=max(0, has.memory_bytes - has.memory_free_bytes) // MIB,
+        disk_gb=has.disk_bytes // GIB,
+        disk_gb_used=has.disk_used_bytes // GIB,
+        running_vms=sum(guest.power_state == "Running" for guest in view.guests),
+        product=view.product,
+    )

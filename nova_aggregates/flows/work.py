@@ -1,0 +1,254 @@
+"""What the steps of one operation share. Nothing of it is kept in TaskFlow's tables: passwords are
+read from the service's own database whenever a session is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from oslo_config import cfg
+
+from nova_aggregates.exceptions import AggregateNotFound
+from nova_aggregates.flows.hypervisor import Hypervisor, Session
+from nova_aggregates.flows.inventory import inventory_of
+from nova_aggregates.flows.outcome import Interrupted, NotYet, StepFailed
+from nova_aggregates.manager.aggregates import AggregateManager
+from nova_aggregates.manager.hosts import HostManager
+from nova_aggregates.manager.operations import OperationManager
+from nova_aggregates.manager.pools import PoolManager
+from nova_aggregates.objects import Credentials, Host, Operation, OperationState, Pool
+from nova_aggregates.xenapi.errors import AuthenticationFailed, XenError
+from nova_aggregates.xenapi.types import Endpoint, HostView, PoolView, Trust
+
+LOG = logging.getLogger(__name__)
+MANY = 1000  # more than a pool can have hosts
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of the real clock; see the group [xenapi] for what each limits."""
+
+    poll: float
+    join: float
+    eject: float
+    handover: float
+    fuse: float
+    settle: float
+
+    @classmethod
+    def from_conf(cls, conf: cfg.ConfigOpts) -> Timing:
+        group = conf.xenapi
+        return cls(
+            poll=group.poll_interval,
+            join=group.join_deadline,
+            eject=group.eject_deadline,
+            handover=group.handover_deadline,
+            fuse=group.role_change_window,
+            settle=group.disabled_grace,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Managers:
+    """The database, by subject."""
+
+    aggregates: AggregateManager
+    hosts: HostManager
+    operations: OperationManager
+    pools: PoolManager
+
+
+class Work:
+    """One operation in the hands of this process.
+
+    ``stop`` is set when the manager shuts down: the operation is left at the next safe point.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        managers: Managers,
+        hypervisor: Hypervisor,
+        timing: Timing,
+        stop: threading.Event,
+    ) -> None:
+        self.operation = operation
+        self.aggregate_id = operation.aggregate_id
+        self.managers = managers
+        self.hypervisor = hypervisor
+        self.timing = timing
+        self._stop = stop
+
+    # Time
+
+    def safe_point(self) -> None:
+        """:raises Interrupted: the manager is stopping."""
+        if self._stop.is_set():
+            raise Interrupted("the manager stops")
+
+    def pause(self) -> None:
+        """Wait between two looks.
+
+        :raises Interrupted: the manager is stopping.
+        """
+        self._stop.wait(self.timing.poll)
+        self.safe_point()
+
+    def until(self, look: Callable[[], T], seconds: float, late: Callable[[str], StepFailed]) -> T:
+        """What ``look`` returns, once it no longer raises NotYet or a XenError.
+
+        After ``seconds`` the exception made by ``late`` from the last reason is raised; there is
+        always one look, so that time spent while no manager ran does not count.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return look()
+            except (NotYet, XenError) as error:
+                reason = str(error)
+            if time.monotonic() >= end:
+                raise late(reason)
+            self.pause()
+
+    def changed(
+        self, look: Callable[[], bool], seconds: float, late: Callable[[str], StepFailed]
+    ) -> bool:
+        """Whether a change took place whose answer was lost.
+
+        True as soon as ``look`` says so; False once it has said no for longer than a host may go
+        on in its old role. ``look`` raises NotYet or a XenError while nothing can be said.
+        """
+        since: float | None = None
+
+        def judge() -> bool:
+            nonlocal since
+            try:
+                if look():
+                    return True
+            except (NotYet, XenError):
+                since = None
+                raise
+            since = since or time.monotonic()
+            if time.monotonic() - since < self.timing.fuse:
+                raise NotYet("Nothing has changed so far.")
+            return False
+
+        return self.until(judge, seconds, late)
+
+    # The database
+
+    def host(self) -> Host:
+        """The host that the operation is about, as registered now."""
+        if self.operation.host is None:
+            raise AssertionError(f"{self.operation.action} has no host")
+        return self.managers.hosts.show(self.operation.host)
+
+    def pool(self) -> Pool | None:
+        return self.managers.pools.show(self.aggregate_id)
+
+    def established(self) -> Pool:
+        """:raises StepFailed: the aggregate has no pool."""
+        pool = self.pool()
+        if pool is None:
+            raise StepFailed.of(
+                "POOL_UNKNOWN",
+                f"The pool of aggregate {self.aggregate_id} is not known (any more).",
+                "Add the host again; the first host of an aggregate makes its pool.",
+            )
+        return pool
+
+    def wanted_name(self) -> str | None:
+        """The aggregate's present name; None once it is deleted."""
+        try:
+            return self.managers.aggregates.show(self.aggregate_id).name
+        except AggregateNotFound:
+            return None
+
+    def credentials_of(self, host: Host) -> Iterator[Credentials]:
+        """What a standalone host may accept: its own, else the pool's that an eject left on it."""
+        own = self.managers.hosts.credentials(host.id)
+        yield own
+        pool = self.pool()
+        if pool is not None and pool.credentials != own:
+            yield pool.credentials
+
+    def pool_hosts(self) -> list[Host]:
+        """Who may be in the pool, whoever shall stay first: the members, then hosts whose removal
+        waits (the last to go first), then the operation's own."""
+        hosts = {host.id: host for host in self.managers.pools.members(self.aggregate_id)}
+        waiting = self.managers.operations.index(
+            aggregate_id=self.aggregate_id, state=OperationState.QUEUED, limit=MANY
+        )
+        for operation in (*waiting, self.operation):
+            if operation.host is not None and operation.host_id not in hosts:
+                host = self.managers.hosts.show(operation.host)
+                hosts[host.id] = host
+        return list(hosts.values())
+
+    def registered(self) -> dict[str, Host]:
+        """The same by their XenServer uuid, as far as it is known."""
+        return {host.xen_uuid: host for host in self.pool_hosts() if host.xen_uuid}
+
+    def seen(self, host: Host, view: HostView) -> None:
+        """Note what the host reported."""
+        self.managers.hosts.observed(
+            host.id,
+            xen_uuid=view.uuid,
+            inventory=inventory_of(view),
+            seen_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None),
+        )
+
+    # XenServer
+
+    def host_session(self, host: Host) -> Session:
+        """A login at the host itself. Credentials that turn out to be the right ones are kept."""
+        refused: AuthenticationFailed | None = None
+        for credentials in self.credentials_of(host):
+            try:
+                session = self.hypervisor.host(endpoint_of(host, credentials))
+            except AuthenticationFailed as error:
+                refused = refused or error
+                continue
+            if refused is not None:
+                self.managers.hosts.set_credentials(host.id, credentials)
+            return session
+        raise refused or AssertionError("no credentials to try")
+
+    def pool_session(self) -> Session:
+        """A login at the master of the aggregate's pool.
+
+        :raises StepFailed: the aggregate has no pool.
+        """
+        pool = self.established()
+        # The master first; then those whose uuid is known, for the others never joined anything.
+        order = sorted(
+            self.pool_hosts(), key=lambda host: (host.id != pool.master_host_id, not host.xen_uuid)
+        )
+        candidates = [endpoint_of(host, pool.credentials) for host in order]
+        return self.hypervisor.pool(candidates, pool.xen_uuid)
+
+    def observe_pool(self, session: Session) -> PoolView:
+        """The pool as it is; a master that changed behind our back is noted."""
+        view = session.observe()
+        pool = self.established()
+        master = self.registered().get(view.master_uuid)
+        if master is not None and master.id != pool.master_host_id:
+            self.managers.pools.set_master(self.operation, self.aggregate_id, master.id)
+        return view
+
+
+def endpoint_of(host: Host, credentials: Credentials) -> Endpoint:
+    trust = host.trust
+    return Endpoint(
+        address=host.address,
+        port=host.port,
+        username=credentials.username,
+        password=credentials.password,
+        trust=Trust(fingerprint=trust.fingerprint, ca=trust.ca, insecure=trust.insecure),
+    )
