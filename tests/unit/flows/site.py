@@ -1,0 +1,272 @@
+"""XenServer in memory: implements ``nova_aggregates.flows.hypervisor`` without a network or a
+clock. What takes time on a real host takes a number of observations here.
+
+``site.fail[VERB]`` is a list of things to raise: ``("before", error)`` leaves the call undone,
+``("after", error)`` loses its answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+
+from nova_aggregates.objects import Finding
+from nova_aggregates.xenapi import errors
+from nova_aggregates.xenapi.types import Capacity, Endpoint, HostView, PoolView
+
+GIB = 2**30
+
+
+class FakePool:
+    def __init__(self, master: FakeHost, password: str) -> None:
+        self.uuid = str(uuid.uuid4())
+        self.name = ""
+        self.master = master
+        self.hosts = [master]
+        self.password = password
+        self.tls = False
+        self.synced_with = 1  # hosts that were there at the last sync_database
+        self.stale: list[FakeHost] = []  # records without a host
+
+
+class FakeHost:
+    def __init__(self, number: int, delay: int) -> None:
+        self.name = f"h{number}"
+        self.address = f"127.0.9.{number}"
+        self.uuid = str(uuid.uuid4())
+        self.fingerprint = f"{number:064x}"
+        self.delay = delay
+        self.enabled = True
+        self.live = True
+        self.arrives_in = 0  # observations until it is live and enabled again
+        self.away_for = 0  # contacts until it answers again
+        self.dead = False
+        self.sticky_disabled = False  # disabled so that it stays so across restarts
+        self.storage_missing: tuple[str, ...] = ()
+        self.pool = FakePool(self, f"secret-of-{self.name}")
+
+    def restart(self) -> None:
+        self.enabled = self.live = False
+        self.arrives_in = self.delay
+
+    def tick(self) -> None:
+        if self.arrives_in:
+            self.arrives_in -= 1
+            if not self.arrives_in and not self.dead:
+                self.live = True
+                self.enabled = not self.sticky_disabled
+
+    def view(self, pool: FakePool) -> HostView:
+        stale = self not in pool.hosts
+        return HostView(
+            ref=f"OpaqueRef:{self.uuid}",
+            uuid=self.uuid,
+            name=self.name,
+            hostname=self.name,
+            address=self.address,
+            enabled=self.enabled and not stale,
+            live=self.live and not stale,
+            is_master=pool.master is self,
+            guests=(),
+            storage_missing=self.storage_missing,
+            boot_time=1.0,
+            agent_start_time=1.0,
+            current_operations=(),
+            tls_verification_enabled=pool.tls,
+            pending_guidances=(),
+            other_config={},
+            product="Fake 1",
+            edition="",
+            capacity=Capacity(8, 1, 64 * GIB, 60 * GIB, 100 * GIB, 10 * GIB),
+        )
+
+
+class FakeSite:
+    def __init__(self, count: int, delay: int = 2) -> None:
+        self.hosts = [FakeHost(number, delay) for number in range(1, count + 1)]
+        self.calls: list[tuple[str, str]] = []  # changing calls: (verb, host or pool name)
+        self.fail: dict[str, list[tuple[str, BaseException]]] = defaultdict(list)
+        self.join_problems: dict[str, tuple[Finding, ...]] = {}  # by host name
+        self.leave_problems: dict[str, tuple[Finding, ...]] = {}
+        self.clock = itertools.count()
+
+    def __getitem__(self, name: str) -> FakeHost:
+        return next(host for host in self.hosts if host.name == name)
+
+    def host(self, endpoint: Endpoint) -> FakeSession:
+        self._interfere("host", lambda: None)
+        host = next((h for h in self.hosts if h.address == endpoint.address), None)
+        where = endpoint.where
+        if host is None or host.dead:
+            raise errors.Unreachable("UNREACHABLE", (where, "no route"))
+        if host.away_for:
+            host.away_for -= 1
+            raise errors.Unreachable("UNREACHABLE", (where, "connection refused"))
+        if endpoint.trust.fingerprint not in (None, host.fingerprint):
+            raise errors.CertificateRefused("CERTIFICATE_REFUSED", (where, "fingerprint"))
+        if host.pool.master is not host:
+            raise errors.IsSlave("HOST_IS_SLAVE", (host.pool.master.address,), where=where)
+        if endpoint.password != host.pool.password:
+            raise errors.AuthenticationFailed(
+                "SESSION_AUTHENTICATION_FAILED", (endpoint.username, "no"), where=where
+            )
+        return FakeSession(self, host)
+
+    def pool(self, candidates: Sequence[Endpoint], pool_uuid: str) -> FakeSession:
+        problems: list[errors.XenError] = []
+        for endpoint in candidates:
+            try:
+                session = self.host(endpoint)
+            except errors.XenError as problem:
+                problems.append(problem)
+                continue
+            if session.master.pool.uuid == pool_uuid:
+                return session
+            problems.append(
+                errors.IdentityMismatch("IDENTITY_MISMATCH", ("the pool", pool_uuid, "other"))
+            )
+        raise errors.NoMasterFound("NO_MASTER_FOUND", ("; ".join(map(str, problems)),))
+
+    def join_findings(self, joiner: FakeSession, pool: FakeSession) -> tuple[Finding, ...]:
+        return self.join_problems.get(joiner.master.name, ())
+
+    def leave_findings(self, pool: FakeSession, host_uuid: str) -> tuple[Finding, ...]:
+        host = next(host for host in self.hosts if host.uuid == host_uuid)
+        return self.leave_problems.get(host.name, ())
+
+    def _interfere(self, verb: str, effect) -> None:
+        if not self.fail[verb]:
+            effect()
+            return
+        when, error = self.fail[verb].pop(0)
+        if when == "after":
+            effect()
+        raise error
+
+
+class FakeSession:
+    def __init__(self, site: FakeSite, master: FakeHost) -> None:
+        self.site = site
+        self.master = master
+
+    def __enter__(self) -> FakeSession:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        return
+
+    def _change(self, verb: str, about: str, effect) -> None:
+        self.site.calls.append((verb, about))
+        self.site._interfere(verb, effect)
+
+    def _host(self, host_uuid: str) -> FakeHost:
+        pool = self.master.pool
+        for host in (*pool.hosts, *pool.stale):
+            if host.uuid == host_uuid:
+                return host
+        raise errors.ObjectGone("UUID_INVALID", ("host", host_uuid))
+
+    def observe(self) -> PoolView:
+        self.site._interfere("observe", lambda: None)
+        pool = self.master.pool
+        for host in pool.hosts:
+            host.tick()
+        return PoolView(
+            ref="OpaqueRef:pool",
+            uuid=pool.uuid,
+            name=pool.name,
+            master_ref=f"OpaqueRef:{pool.master.uuid}",
+            master_uuid=pool.master.uuid,
+            hosts=tuple(host.view(pool) for host in (*pool.hosts, *pool.stale)),
+            ha_enabled=False,
+            tls_verification_enabled=pool.tls,
+            current_operations=(),
+            other_config={},
+        )
+
+    def set_name(self, name: str) -> None:
+        def effect() -> None:
+            self.master.pool.name = name
+
+        self._change("set_name", name, effect)
+
+    def join(self, master_address: str, username: str, password: str) -> None:
+        def effect() -> None:
+            host = self.master
+            target = next(h for h in self.site.hosts if h.address == master_address).pool
+            assert password == target.password
+            assert all(each.live for each in target.hosts), "a join beside a restarting member"
+            assert target.tls == host.pool.tls
+            target.stale = [each for each in target.stale if each is not host]
+            target.hosts.append(host)
+            host.pool = target
+            host.restart()
+
+        self._change("join", self.master.name, effect)
+
+    def eject(self, host_uuid: str) -> None:
+        host = self._host(host_uuid)
+
+        def effect() -> None:
+            assert host is not self.master, "the master cannot be ejected"
+            password = self.master.pool.password
+            self.master.pool.hosts.remove(host)
+            host.pool = FakePool(host, password)
+            host.away_for = host.delay
+            host.restart()
+
+        self._change("eject", host.name, effect)
+
+    def designate_new_master(self, host_uuid: str) -> None:
+        host = self._host(host_uuid)
+
+        def effect() -> None:
+            pool = self.master.pool
+            pool.master = host
+            for each in pool.hosts:
+                each.sticky_disabled = False
+                each.restart()
+                each.away_for = each.delay
+
+        self._change("designate_new_master", host.name, effect)
+
+    def sync_database(self) -> None:
+        def effect() -> None:
+            self.master.pool.synced_with = len(self.master.pool.hosts)
+
+        self._change("sync_database", self.master.pool.name, effect)
+
+    def enable_tls_verification(self) -> None:
+        def effect() -> None:
+            self.master.pool.tls = True
+
+        self._change("enable_tls_verification", self.master.name, effect)
+
+    def disable(self, host_uuid: str) -> None:
+        host = self._host(host_uuid)
+
+        def effect() -> None:
+            host.enabled = False
+            host.sticky_disabled = True
+
+        self._change("disable", host.name, effect)
+
+    def enable(self, host_uuid: str) -> None:
+        host = self._host(host_uuid)
+
+        def effect() -> None:
+            host.enabled = True
+            host.sticky_disabled = False
+
+        self._change("enable", host.name, effect)
+
+    def destroy_host(self, host_uuid: str) -> None:
+        host = self._host(host_uuid)
+
+        def effect() -> None:
+            assert host in self.master.pool.stale, "the record of a living host"
+            self.master.pool.stale.remove(host)
+
+        self._change("destroy_host", host.name, effect)
