@@ -9,6 +9,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from nova_aggregates.db.url import parse_url
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 10  # seconds
-LOCK_TIMEOUT = 10.0  # seconds that a transaction waits for another one
+LOCK_TIMEOUT = 10.0  # seconds
 BUSY_TIMEOUT_MS = 5000
 RUN_DEADLINE = 15.0  # seconds after which a transaction is not run again
 LOST_RETRIES = 2  # a server that restarts is found again at once, or the caller is told
@@ -34,6 +35,8 @@ READ = "nova_aggregates_read"
 
 class Database:
     """One pool of connections to the database at ``url``.
+
+    :param lock_timeout: seconds that a transaction waits for another one.
 
     :raises ConfigurationInvalid: ``url`` is malformed, in-memory SQLite, or lacks its driver.
     """
@@ -46,10 +49,15 @@ class Database:
         max_overflow: int = 20,
         pool_timeout: int = 10,
         max_retries: int = 10,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         self._max_retries = max_retries
         self._engine = make_engine(
-            url, pool_size=pool_size, max_overflow=max_overflow, pool_timeout=pool_timeout
+            url,
+            lock_timeout=lock_timeout,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=pool_timeout,
         )
         self._reader = self._engine.execution_options(**{READ: True})
         _databases.add(self)
@@ -147,7 +155,7 @@ def _facts() -> Iterator[None]:
         raise as_fact(error) from error
 
 
-def make_engine(url: str, **options: Any) -> Engine:
+def make_engine(url: str, *, lock_timeout: float = LOCK_TIMEOUT, **options: Any) -> Engine:
     """An engine with the settings that this package relies on; see :class:`Database`."""
     parsed = parse_url(url)
     dialect = parsed.get_backend_name()
@@ -159,7 +167,7 @@ def make_engine(url: str, **options: Any) -> Engine:
     elif dialect == "postgresql":
         arguments = {
             "connect_timeout": CONNECT_TIMEOUT,
-            "options": f"-c lock_timeout={int(LOCK_TIMEOUT * 1000)}",
+            "options": f"-c lock_timeout={int(lock_timeout * 1000)}",
         }
     elif dialect == "mysql":
         # Repeatable read would take gap locks, on which two inserts deadlock.
@@ -170,7 +178,7 @@ def make_engine(url: str, **options: Any) -> Engine:
             "charset": "utf8mb4",
             "init_command": "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,"
             "ERROR_FOR_DIVISION_BY_ZERO', "
-            f"SESSION innodb_lock_wait_timeout={int(LOCK_TIMEOUT)}",
+            f"SESSION innodb_lock_wait_timeout={max(1, int(lock_timeout))}",
         }
     options.setdefault("future", True)
     for name in parsed.query:
@@ -178,7 +186,7 @@ def make_engine(url: str, **options: Any) -> Engine:
     engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, **options)
     if dialect == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", partial(_begin_sqlite, lock_timeout))
     return engine
 
 
@@ -189,14 +197,14 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(lock_timeout: float, connection: Connection) -> None:
     if connection.get_execution_options().get(READ):
         connection.exec_driver_sql("BEGIN")
         return
     # A transaction that reads first and writes later cannot be upgraded while another one writes;
     # so it takes the write lock at once. Waiting inside SQLite would stop every green thread,
     # the one that holds the lock included.
-    deadline = time.monotonic() + LOCK_TIMEOUT
+    deadline = time.monotonic() + lock_timeout
     raw = connection.connection.dbapi_connection
     pause = 0.0005
     raw.execute("PRAGMA busy_timeout=0").close()

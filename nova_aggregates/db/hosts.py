@@ -94,6 +94,8 @@ def insert(connection: Connection, **values: Any) -> int:
 
 def change(connection: Connection, host_id: int, **values: Any) -> bool:
     """Change columns; whether there is such a host."""
+    if not is_id(host_id):
+        return False
     statement = sa.update(hosts).where(hosts.c.id == host_id).values(**values)
     return connection.execute(statement).rowcount == 1
 

@@ -17,7 +17,7 @@ from nova_aggregates.db import aggregates, hosts, members, operations
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.operations import operations as table
 from nova_aggregates.exceptions import OperationLost
-from nova_aggregates.manager.states import require_move, settle
+from nova_aggregates.manager.states import require_operation_move, settle
 from nova_aggregates.objects import (
     Action,
     AggregateKind,
@@ -96,7 +96,7 @@ def _finish(
 
 
 def _end_row(connection: Connection, row: Row, state: OperationState, **values: Any) -> None:
-    require_move(f"operation {row.uuid}", OperationState(row.state), state)
+    require_operation_move(row.uuid, OperationState(row.state), state)
     now = utcnow()
     operations.change(
         connection,

@@ -20,7 +20,7 @@ from nova_aggregates.exceptions import (
     OperationNotFound,
 )
 from nova_aggregates.manager import ending
-from nova_aggregates.manager.states import require_move
+from nova_aggregates.manager.states import require_operation_move
 from nova_aggregates.objects import (
     Finding,
     Operation,
@@ -120,7 +120,7 @@ class OperationManager:
             state = OperationState(row.state)
             if state.ended:
                 raise OperationLost(uuid=uuid, fence=row.fence)
-            require_move(f"operation {uuid}", state, OperationState.RUNNING)
+            require_operation_move(uuid, state, OperationState.RUNNING)
             if not operations.has_turn(connection, row):
                 raise IllegalMove(
                     old=state,

@@ -33,14 +33,22 @@ OPERATION_MOVES: dict[OperationState, frozenset[OperationState]] = {
 }
 
 
-def require_move(what: str, old: AggregateState | OperationState, new: object) -> None:
+def require_aggregate_move(number: int, old: AggregateState, new: AggregateState) -> None:
     """Do nothing when the move is legal.
 
     :raises IllegalMove: it is not.
     """
-    moves: dict[object, frozenset[object]] = {**AGGREGATE_MOVES, **OPERATION_MOVES}  # type: ignore[dict-item]
-    if new not in moves[old]:
-        raise IllegalMove(old=old, new=new, what=what)
+    if new not in AGGREGATE_MOVES[old]:
+        raise IllegalMove(old=old, new=new, what=f"aggregate {number}")
+
+
+def require_operation_move(uuid: str, old: OperationState, new: OperationState) -> None:
+    """Do nothing when the move is legal.
+
+    :raises IllegalMove: it is not.
+    """
+    if new not in OPERATION_MOVES[old]:
+        raise IllegalMove(old=old, new=new, what=f"operation {uuid}")
 
 
 def settle(connection: Connection, row: Row) -> None:
@@ -49,7 +57,7 @@ def settle(connection: Connection, row: Row) -> None:
     old = AggregateState(row.state)
     new = _state_by_facts(connection, row)
     if new is not old:
-        require_move(f"aggregate {row.id}", old, new)
+        require_aggregate_move(row.id, old, new)
     aggregates.change(connection, row.id, state=new)
 
 
