@@ -15,11 +15,11 @@ from nova_aggregates import conf as options
 from nova_aggregates.db import migration
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import NovaAggregatesError
+from nova_aggregates.flows.locks import Locks
 
 PROJECT = "nova-aggregates"
 # Libraries that tell every step of their own work at INFO.
 QUIET = ("oslo_service=WARN", "oslo.service=WARN", "alembic=WARN", "migrate=WARN", "tooz=WARN")
-STOP_SECONDS = 10
 
 
 def configure(prog: str, argv: Sequence[str]) -> cfg.ConfigOpts:
@@ -47,6 +47,14 @@ def check(conf: cfg.ConfigOpts) -> None:
     """
     migration.check(conf.database.connection)
     SecretBox(conf.credentials.key_file)
+
+
+def check_locks(conf: cfg.ConfigOpts) -> None:
+    """What a manager needs besides.
+
+    :raises ConfigurationInvalid: the lock service cannot be used.
+    """
+    Locks(conf.coordination.backend_url).close()
 
 
 def run(prog: str, main: Callable[[Sequence[str]], int]) -> int:
