@@ -116,8 +116,9 @@ class Peer:
 
     def drop_all(self) -> None:
         """Closes every open connection, as a restarting toolstack does."""
-        while self._sockets:
-            sock = self._sockets.pop()
+        # Exchanged, not emptied: the other side may come back while this is still going on.
+        dropped, self._sockets = self._sockets, []
+        for sock in dropped:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
