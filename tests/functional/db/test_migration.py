@@ -1,0 +1,241 @@
+"""The migration scripts, on every database."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from nova_aggregates.cmd import manage
+from nova_aggregates.db import migration, tables
+from nova_aggregates.db.engine import Database, make_engine
+from nova_aggregates.db.secrets import SecretBox
+from nova_aggregates.exceptions import ConfigurationInvalid, SchemaMismatch
+from tests.databases import temporary_database
+from tests.functional.db.conftest import WHO, Site
+
+OURS = set(tables.metadata.tables)
+TASKFLOW = {"logbooks", "flowdetails", "atomdetails"}
+
+
+def table_names(url: str) -> set[str]:
+    return set(sa.inspect(make_engine(url)).get_table_names())
+
+
+def described(engine: Engine) -> dict[str, Any]:
+    """Every table, as exactly as the server itself can tell."""
+    inspector = sa.inspect(engine)
+    found: dict[str, Any] = {}
+    with engine.connect() as connection:
+        for name in sorted(OURS):
+            if engine.dialect.name == "mysql":
+                created = connection.execute(sa.text(f"SHOW CREATE TABLE `{name}`")).one()[1]
+                found[name] = re.sub(r" AUTO_INCREMENT=\d+", "", created)
+            elif engine.dialect.name == "sqlite":
+                found[name] = connection.execute(
+                    sa.text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name"),
+                    {"name": name},
+                ).all()
+                found[name].sort()
+            else:
+                found[name] = {
+                    "columns": [
+                        {**c, "type": repr(c["type"])} for c in inspector.get_columns(name)
+                    ],
+                    "collations": connection.execute(
+                        sa.text(
+                            "SELECT column_name, collation_name FROM information_schema.columns "
+                            "WHERE table_name = :name ORDER BY 1"
+                        ),
+                        {"name": name},
+                    ).all(),
+                    "primary": inspector.get_pk_constraint(name),
+                    "foreign": sorted(map(repr, inspector.get_foreign_keys(name))),
+                    "unique": sorted(map(repr, inspector.get_unique_constraints(name))),
+                    "indexes": sorted(map(repr, inspector.get_indexes(name))),
+                }
+    return found
+
+
+def test_the_migrated_schema_is_that_of_the_tables(
+    backend: str, migrated_url: str, empty_url: str
+) -> None:
+    direct = make_engine(empty_url)
+    tables.metadata.create_all(direct)
+    migrated = make_engine(migrated_url)
+    try:
+        assert described(migrated) == described(direct)
+    finally:
+        direct.dispose()
+        migrated.dispose()
+
+
+def test_up_down_and_up_with_data(empty_url: str, box: SecretBox) -> None:
+    assert migration.version(empty_url) == 0
+    for _round in range(2):
+        assert migration.sync(empty_url) == migration.needed()
+        assert migration.version(empty_url) == migration.needed()
+        migration.check(empty_url)
+        assert table_names(empty_url) >= OURS | TASKFLOW
+        database = Database(empty_url)
+        site = Site.over(database, box)
+        assert site.aggregates.index() == []
+        host = site.host("host1")
+        aggregate = site.aggregate("a", "host1")
+        site.aggregates.set_metadata(WHO, aggregate.id, {"k": "v"})
+        site.aggregates.update(WHO, aggregate.id, name="b")
+        operation = site.take_next(aggregate.id)
+        site.pools.establish(
+            operation,
+            aggregate_id=aggregate.id,
+            xen_uuid="u",
+            master_host_id=host.id,
+            credentials=site.hosts.credentials(host.id),
+        )
+        with database.read() as connection:
+            for table in tables.metadata.sorted_tables:
+                assert connection.execute(sa.select(table)).first(), f"{table} has no data"
+        database.dispose()
+        migration.sync(empty_url)
+        assert Site.over(Database(empty_url), box).aggregates.index()[0].name == "b"
+        assert migration.downgrade(empty_url, 0) == 0
+        assert migration.version(empty_url) == 0
+        left = table_names(empty_url) - {"migrate_version", "sqlite_sequence"}
+        assert left == set()
+
+
+def test_an_interrupted_sync_is_finished_by_the_next(empty_url: str) -> None:
+    engine = make_engine(empty_url)
+    tables.hosts.create(engine)
+    engine.dispose()
+    migration.sync(empty_url)
+    assert table_names(empty_url) >= OURS
+
+
+def test_too_old(empty_url: str) -> None:
+    with pytest.raises(SchemaMismatch, match=r"version 0.*nova-aggregates-manage db sync"):
+        migration.check(empty_url)
+
+
+def test_too_new(empty_url: str) -> None:
+    migration.sync(empty_url)
+    needed = migration.needed()
+    engine = make_engine(empty_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE migrate_version SET version = 99"))
+    engine.dispose()
+    with pytest.raises(SchemaMismatch, match=f"99.*needs {needed}.*db downgrade {needed}"):
+        migration.check(empty_url)
+    for move in (migration.sync, lambda url: migration.downgrade(url, 0)):
+        with pytest.raises(SchemaMismatch):
+            move(empty_url)
+    assert table_names(empty_url) >= OURS
+
+
+def test_versions_that_are_not_there(empty_url: str) -> None:
+    for version in (-1, migration.needed() + 1):
+        with pytest.raises(ConfigurationInvalid, match="no schema version"):
+            migration.sync(empty_url, version)
+    migration.sync(empty_url)
+    with pytest.raises(ConfigurationInvalid, match="db downgrade 0"):
+        migration.sync(empty_url, 0)
+
+
+def test_a_check_leaves_no_file_behind(sqlite_path: Path) -> None:
+    with pytest.raises(SchemaMismatch):
+        migration.check(f"sqlite:///{sqlite_path}")
+    assert migration.downgrade(f"sqlite:///{sqlite_path}", 0) == 0
+    assert not sqlite_path.exists()
+
+
+def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "default", "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "SQLALCHEMY_WARN_20": "1"},
+    )
+
+
+def test_nothing_is_printed_and_two_at_the_same_time_are_one(empty_url: str) -> None:
+    code = "import sys; from nova_aggregates.db import migration; migration.sync(sys.argv[1])"
+    runs = [run_python(code, empty_url) for _ in range(2)]
+    for run in runs:
+        output, _ = run.communicate(timeout=60)
+        assert (run.returncode, output) == (0, "")
+    migration.check(empty_url)
+
+
+class TestCommand:
+    @pytest.fixture
+    def config(self, tmp_path: Path) -> list[str]:
+        with temporary_database("sqlite", tmp_path) as url:
+            file = tmp_path / "service.conf"
+            file.write_text(
+                f"[database]\nconnection = {url}\n"
+                f"[credentials]\nkey_file = {tmp_path}/credentials.key\n"
+            )
+        return ["--config-file", str(file)]
+
+    def test_db(self, config: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        needed = migration.needed()
+        assert manage.main([*config, "db", "version"]) == 0
+        assert capsys.readouterr().out == f"actual 0\nneeded {needed}\n"
+        assert manage.main([*config, "db", "sync"]) == 0
+        assert manage.main([*config, "db", "version"]) == 0
+        assert f"actual {needed}\nneeded {needed}" in capsys.readouterr().out
+        assert manage.main([*config, "db", "downgrade", "0"]) == 0
+        assert "version 0" in capsys.readouterr().out
+
+    def test_credentials(
+        self, config: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        key = tmp_path / "credentials.key"
+        assert manage.main([*config, "credentials", "init"]) == 0
+        assert key.stat().st_mode & 0o777 == 0o600
+        content = key.read_bytes()
+        assert content.decode().strip() not in capsys.readouterr().out
+        assert manage.main([*config, "credentials", "init"]) == 1
+        assert key.read_bytes() == content
+        assert "exists already" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("connection", "message"),
+        [
+            ("sqlite:////nonexistent-directory/x.sqlite", "mkdir -p /nonexistent-directory"),
+            ("sqlite://", "names no file"),
+            ("oracle://u:geheim@h/x", "no URL of a supported database"),
+            ("nonsense", "no URL of a supported database"),
+            ("postgresql://u:geheim@127.0.0.1:1/x", "does not answer"),
+            ("mysql://u:geheim@127.0.0.1:1/x", "does not answer"),
+        ],
+    )
+    def test_one_line_and_no_secret(
+        self,
+        tmp_path: Path,
+        connection: str,
+        message: str,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        file = tmp_path / "service.conf"
+        file.write_text(f"[database]\nconnection = {connection}\n")
+        assert manage.main(["--config-file", str(file), "db", "sync"]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert message in err
+        assert err.count("\n") == 1
+        assert "geheim" not in err
+
+    def test_a_missing_configuration_file(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert manage.main(["--config-file", "/nonexistent.conf", "db", "version"]) == 1
+        err = capsys.readouterr().err
+        assert "/nonexistent.conf" in err
+        assert err.count("\n") == 1
