@@ -111,8 +111,14 @@ class Peer:
 
     def __exit__(self, *_exc: object) -> None:
         self.released.set()
-        self._listener.close()
+        self.stop_listening()
         self.drop_all()
+
+    def stop_listening(self) -> None:
+        """New connections are refused; closing alone would leave a waiting accept() in place."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def drop_all(self) -> None:
         """Closes every open connection, as a restarting toolstack does."""
