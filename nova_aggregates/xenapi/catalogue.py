@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from nova_aggregates.xenapi.codes import guests, hosts, joining, pools, reaching, requests
 from nova_aggregates.xenapi.codes.entry import Entry, Situation
 
-__all__ = ["Entry", "Explanation", "Resolver", "Situation", "entries", "explain"]
+__all__ = ["REF", "Entry", "Explanation", "Resolver", "Situation", "entries", "explain"]
 
 # Gives the name behind an OpaqueRef, or None when it does not know it.
 Resolver = Callable[[str], str | None]
 
-_REF = re.compile(r"OpaqueRef:[0-9A-Za-z-]+")
+REF = re.compile(r"OpaqueRef:[0-9A-Za-z-]+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,4 +107,4 @@ def named(text: str, resolver: Resolver | None) -> str:
     """The text with every reference in it replaced by the name that the resolver knows."""
     if resolver is None:
         return text
-    return _REF.sub(lambda match: resolver(match.group()) or match.group(), text)
+    return REF.sub(lambda match: resolver(match.group()) or match.group(), text)

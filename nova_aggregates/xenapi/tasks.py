@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from nova_aggregates.xenapi import errors
+from nova_aggregates.xenapi import errors, names
 from nova_aggregates.xenapi.connection import Connection
 from nova_aggregates.xenapi.decode import Record
 
@@ -75,7 +75,8 @@ def _result(connection: Connection, method: str, task: str, record: Record) -> s
     if record.text("status") == "success":
         return record.text("result")
     details = connection.blotted(record.texts("error_info")) or ("TASK_CANCELLED", task)
-    raise errors.from_task(details, where=connection.endpoint.where, method=method)
+    error = errors.from_task(details, where=connection.endpoint.where, method=method)
+    raise names.with_names(connection, error)
 
 
 def _progress(record: Record) -> float:

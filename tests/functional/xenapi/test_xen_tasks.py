@@ -77,6 +77,37 @@ def test_failure_carries_its_code_and_parameters(opened: Opened) -> None:
     assert caught.value.params == ("pool", "r")
 
 
+def test_failure_names_the_objects(opened: Opened) -> None:
+    info = ["VM_REQUIRES_SR", "OpaqueRef:v", "OpaqueRef:s"]
+    labels = {"VM": {"OpaqueRef:v": "web1"}, "SR": {"OpaqueRef:s": "local disk"}}
+    peer, connection = opened(record("failure", error_info=info))
+    script = peer.script
+
+    def named(request: Request, at: Peer) -> Any:
+        kind, _, verb = request.method.partition(".")
+        if verb != "get_name_label":
+            return script(request, at)
+        if request.params[1] not in labels.get(kind, {}):
+            raise Failure("HANDLE_INVALID", kind, request.params[1])
+        return labels[kind][request.params[1]]
+
+    peer.script = named
+    with pytest.raises(errors.ApiFailure) as caught:
+        tasks.run(connection, "host.evacuate", "OpaqueRef:h", watch=WATCH)
+    assert caught.value.message.startswith("guest web1 needs the storage local disk, which")
+    assert caught.value.params == ("OpaqueRef:v", "OpaqueRef:s")
+
+
+def test_references_that_nobody_knows_stay(opened: Opened) -> None:
+    gone = Failure("HANDLE_INVALID", "host", "x")
+    _, connection = opened(
+        record("failure", error_info=["HOST_OFFLINE", "OpaqueRef:h"]),
+        **{f"{kind}_get_name_label": gone for kind in ("host", "VM", "SR", "network", "VDI")},
+    )
+    with pytest.raises(errors.HostOffline, match="OpaqueRef:h is not in contact"):
+        tasks.run(connection, "pool.eject", "OpaqueRef:h", watch=WATCH)
+
+
 @pytest.mark.parametrize("info", [[], ["TASK_CANCELLED", TASK]])
 def test_cancelled(opened: Opened, info: list[str]) -> None:
     _, connection = opened(record("cancelled", error_info=info))
