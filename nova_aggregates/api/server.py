@@ -39,7 +39,7 @@ class ApiServer(service.ServiceBase):
     ) -> None:
         self._conf = conf
         self._application = application or wsgi.load(Deployment.from_conf(conf))
-        self._socket = _listen(conf)
+        self._socket: Any = _listen(conf)
         self._pool: Any = None
         self._thread: Any = None
 
@@ -49,10 +49,12 @@ class ApiServer(service.ServiceBase):
 
     def start(self) -> None:
         options = self._conf.api
+        if self._socket is None:
+            self._socket = _listen(self._conf)
         self._pool = eventlet.GreenPool(options.max_connections)
         self._thread = eventlet.spawn(
             eventlet.wsgi.server,
-            self._socket.dup(),  # the server closes what it was given; a restart needs another
+            self._socket,
             self._application,
             log=LOG,
             log_format=LOG_FORMAT,
@@ -63,9 +65,12 @@ class ApiServer(service.ServiceBase):
         )
 
     def stop(self) -> None:
-        """Accept nothing more; requests under way are answered."""
+        """Listen no more, so that nobody waits in vain; requests under way are answered."""
         if self._thread is not None:
             self._thread.kill()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def wait(self) -> None:
         if self._thread is None:

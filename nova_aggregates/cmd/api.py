@@ -5,10 +5,8 @@ from nova_aggregates.cmd import green  # noqa: F401 - patches before all else
 # isort: split
 from collections.abc import Sequence
 
-from oslo_service import service
-
 from nova_aggregates.api.server import ApiServer
-from nova_aggregates.cmd import common
+from nova_aggregates.cmd import common, launch
 
 PROG = "nova-aggregates-api"
 
@@ -21,8 +19,9 @@ def serve(argv: Sequence[str]) -> int:
     conf = common.configure(PROG, argv)
     common.check(conf)
     server = ApiServer(conf)
-    launcher = service.launch(conf, server, workers=conf.api.workers, restart_method="mutate")
-    return launcher.wait() or 0
+    if conf.api.workers == 1:
+        return launch.single(conf, server)
+    return launch.prefork(conf, [(server, conf.api.workers)])
 
 
 def main() -> int:

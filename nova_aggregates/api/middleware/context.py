@@ -10,6 +10,7 @@ from typing import Any
 
 import webob.exc
 from oslo_context.context import RequestContext
+from oslo_log import log
 from oslo_middleware import basic_auth
 from oslo_middleware import exceptions as middleware_exceptions
 
@@ -17,6 +18,8 @@ from nova_aggregates.api.call import CONTEXT
 from nova_aggregates.api.deployment import current
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.exceptions import ConfigurationInvalid
+
+LOG = log.getLogger(__name__)
 
 ADMIN_ROLES = ["admin"]
 OPEN_PATHS = ("", "/")  # the version document tells nothing that is worth a password
@@ -124,21 +127,33 @@ class KeystoneToken:
         from keystonemiddleware import auth_token
 
         self._application = application
+        self._keystone_error = ClientException
         conf = current().conf
         try:
             self._authtoken = auth_token.AuthProtocol(
                 application, {**paste_conf, "oslo_config_config": conf}
             )
         except (ClientException, auth_token.ConfigurationError) as error:
-            raise ConfigurationInvalid(
-                what=f"Keystone cannot be used ({error})",
-                cure="mend the section [keystone_authtoken].",
-            ) from None
+            raise _keystone_unusable(str(error)) from None
+        options = conf.keystone_authtoken
+        if not (options.auth_type or options.auth_section or "auth_type" in paste_conf):
+            raise _keystone_unusable("auth_type is not set")
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        open_path = environ["PATH_INFO"] in OPEN_PATHS
-        application = self._application if open_path else self._authtoken
-        return application(environ, start_response)
+        if environ["PATH_INFO"] in OPEN_PATHS:
+            return self._application(environ, start_response)
+        try:
+            return self._authtoken(environ, start_response)
+        except self._keystone_error as error:
+            LOG.error("token cannot be validated: %s", error)
+            raise Fault(503, "The identity service cannot judge the token now.") from None
+
+
+def _keystone_unusable(reason: str) -> ConfigurationInvalid:
+    return ConfigurationInvalid(
+        what=f"Keystone cannot be used ({reason})",
+        cure="mend the section [keystone_authtoken], or set [auth] strategy to http_basic.",
+    )
 
 
 def keystone_factory(
