@@ -1,0 +1,202 @@
+"""A site from a short plan: so many hosts, in these zones, of this kind."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from dataclasses import dataclass, field
+
+from nova_aggregates.simulator import certificates, guests, lifecycle, storage
+from nova_aggregates.simulator.clock import Clock
+from nova_aggregates.simulator.database import Database
+from nova_aggregates.simulator.machine import Machine
+from nova_aggregates.simulator.profile import GIB, STANDARD, Profile
+from nova_aggregates.simulator.records import facts
+from nova_aggregates.simulator.site import Site
+
+SKIPPED_LAST_OCTETS = (0, 77, 254, 255)  # networks have a router, and an address that is free
+GUESTS_PER_HOST = 2
+OTHER_VENDOR = "AuthenticAMD"
+
+
+class BadAddress(ValueError):
+    """The hosts must live on loopback addresses of their own."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to build.
+
+    ``password`` None gives each host one of its own. ``other_vendor`` are positions (from 0) of
+    hosts with a CPU of another vendor.
+    """
+
+    hosts: int = 6
+    base_address: str = "127.0.70.1"
+    zones: tuple[str, ...] = ("nova",)
+    password: str | None = None
+    profile: Profile = STANDARD
+    shared_storage: bool = True
+    guests: bool = True
+    other_vendor: tuple[int, ...] = ()
+    names: tuple[str, ...] = field(default=())
+
+
+def addresses(base: str, count: int) -> list[str]:
+    """So many loopback addresses from the base on. Raises BadAddress."""
+    try:
+        current = ipaddress.IPv4Address(base)
+    except ValueError:
+        raise BadAddress(f"{base} is no IPv4 address; give one such as 127.0.70.1") from None
+    found: list[str] = []
+    while len(found) < count:
+        if not current.is_loopback:
+            raise BadAddress(f"{current} is no loopback address; start within 127.0.0.0/8")
+        if int(current) & 0xFF not in SKIPPED_LAST_OCTETS:
+            found.append(str(current))
+        current += 1
+    return found
+
+
+def zone_of(plan: Plan, position: int) -> str:
+    """Hosts are dealt to the zones in equal runs, in their order."""
+    return plan.zones[position * len(plan.zones) // plan.hosts]
+
+
+def build(plan: Plan, clock: Clock) -> Site:
+    """The machines, switched off; ``start_site`` boots them."""
+    site = Site(clock, plan.profile)
+    letters = plan.profile.letters and plan.hosts <= 26
+    for position, address in enumerate(addresses(plan.base_address, plan.hosts)):
+        default = chr(ord("a") + position) if letters else f"host{position + 1}"
+        name = plan.names[position] if position < len(plan.names) else default
+        site.add(
+            Machine(
+                site,
+                name=name,
+                address=address,
+                certificate=certificates.make(name, address),
+                zone=zone_of(plan, position),
+            )
+        )
+    for position in range(plan.hosts):
+        reset_machine(site.machines[position], plan, position)
+    return site
+
+
+def reset_machine(machine: Machine, plan: Plan, position: int) -> None:
+    """As it comes from the installer, with the uuid and the password that it has already."""
+    disk = type(machine.disk)(uuid=machine.disk.uuid, password=machine.disk.password)
+    if not disk.password:
+        disk.password = plan.password or secrets.token_urlsafe(12)
+    if plan.password:
+        disk.password = plan.password
+    disk.tls_verification = plan.profile.host_tls
+    disk.boot_time = machine.clock.now()
+    machine.disk = disk
+    hardware = type(machine.hardware)(edition=plan.profile.edition)
+    if position in plan.other_vendor:
+        hardware.cpu_vendor = OTHER_VENDOR
+    machine.hardware = hardware
+    machine.thawed.set()
+    machine.plugged = True
+
+
+async def start_site(site: Site, plan: Plan) -> None:
+    """Every host up, a master of its own pool, with the storage and guests of the plan."""
+    for machine in site.machines:
+        await lifecycle.start(machine, cold=True)
+    furnish(site, plan)
+
+
+def furnish(site: Site, plan: Plan) -> None:
+    """Shared storage at the first host of each zone, guests on the last third of the hosts."""
+    if plan.shared_storage and plan.profile.storage:
+        for zone in plan.zones:
+            first = next((m for m in site.machines if m.zone == zone), None)
+            if first is not None:
+                add_shared_storage(first, zone)
+    if plan.guests and plan.profile.storage:
+        quiet = plan.hosts - plan.hosts // 3
+        for machine in site.machines[quiet:]:
+            for number in range(GUESTS_PER_HOST):
+                add_guest(machine, f"{machine.name}-guest{number + 1}")
+
+
+def own_database(machine: Machine) -> Database:
+    """Raises LookupError when the host is no running master."""
+    if machine.process is None or machine.process.db is None:
+        raise LookupError(f"{machine.name} is no running pool master")
+    return machine.process.db
+
+
+def add_shared_storage(machine: Machine, zone: str) -> str:
+    db = own_database(machine)
+    return storage.create_shared(
+        db, db.master, name=f"Shared storage {zone}", server="127.0.0.1", path=f"/export/{zone}"
+    )
+
+
+def pool_network(db: Database) -> str | None:
+    found = db.first("network", bridge="xenbr0")
+    return found[0] if found else None
+
+
+def add_guest(
+    machine: Machine,
+    name: str,
+    *,
+    memory: int = 2 * GIB,
+    running: bool = True,
+    disk: int = 10 * GIB,
+) -> str:
+    """A guest with a disk on the host's local storage and a network card."""
+    db = own_database(machine)
+    fixed = facts()["guest"]
+    metrics = db.create("VM_metrics", memory_actual=memory, VCPUs_number=2)
+    values = {**fixed, "user_version": 1, "hardware_platform_version": 2}
+    values.update(VCPUs_max=2, VCPUs_at_startup=2, memory_overhead=guests.overhead(memory))
+    vm = db.create(
+        "VM",
+        **values,
+        name_label=name,
+        metrics=metrics,
+        power_state="Halted",
+        memory_static_max=memory,
+        memory_dynamic_max=memory,
+        memory_dynamic_min=memory,
+        memory_static_min=memory,
+        memory_target=memory,
+    )
+    local = db.first("SR", name_label="Local storage", shared=False)
+    if local is not None and disk:
+        add_disk(machine, f"{name} disk", vm=vm, sr=local[0], size=disk)
+    network = pool_network(db)
+    if network is not None:
+        db.create("VIF", VM=vm, network=network, device="0", MTU=1500, currently_attached=running)
+    if running:
+        host = next(r for r, h in db.find("host") if h["uuid"] == machine.disk.uuid)
+        guests.settle(db, vm, host)
+        db.set("VM", vm, power_state="Running", domid=len(db.tables["VM"]))
+    guests.refresh(db, vm)
+    return vm
+
+
+def add_disk(
+    machine: Machine, name: str, *, vm: str | None = None, sr: str | None = None, size: int = GIB
+) -> str:
+    """A disk on the local storage (or the given repository), attached to the guest if given."""
+    db = own_database(machine)
+    if sr is None:
+        host = next(r for r, h in db.find("host") if h["uuid"] == machine.disk.uuid)
+        sr = next(
+            p["SR"]
+            for _, p in db.find("PBD", host=host)
+            if db.get("SR", p["SR"])["name_label"] == "Local storage"
+        )
+    vdi = db.create("VDI", name_label=name, SR=sr, virtual_size=size, type="user", managed=True)
+    used = db.get("SR", sr)["physical_utilisation"]
+    db.set("SR", sr, physical_utilisation=used + size)
+    if vm is not None:
+        db.create("VBD", VM=vm, VDI=vdi, userdevice="0", device="xvda", bootable=True, mode="RW")
+    return vdi

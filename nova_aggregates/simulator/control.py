@@ -1,0 +1,96 @@
+"""The control API: faults and changes from outside, over plain HTTP on the loopback only.
+
+``POST /reset`` makes every host fresh. ``POST /fault {"verb": "power-off", "host": "A"}`` does
+something to a machine, and ``POST /wire`` with the fields of WireFault spoils calls to come.
+``POST /change {"change": "add-guest", "host": "host2", …}`` alters the site; ``GET /inventory``
+tells how to reach the hosts. Hosts are named as in the inventory, by letter (A is the first) or
+by number from 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+from typing import Any
+
+from nova_aggregates.simulator import changes
+from nova_aggregates.simulator.server import PortInUse, Simulation
+
+ADDRESS = "127.0.0.1"
+HEAD_LIMIT = 1 << 16
+
+
+class Control:
+    """Serves the control API of one simulation."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, port: int) -> None:
+        """Port 0 takes a free one. Raises PortInUse."""
+        try:
+            self._server = await asyncio.start_server(self._serve, ADDRESS, port, limit=HEAD_LIMIT)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortInUse(
+                f"the control port {port} is in use at {ADDRESS}; give another --control-port"
+            ) from None
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            status, answer = await self._answer(reader)
+            body = json.dumps(answer).encode()
+            head = (
+                f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            )
+            writer.write(head.encode() + body)
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # the caller went away
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> tuple[str, Any]:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        verb, path, _ = head.split("\r\n", 1)[0].split(" ", 2)
+        length = 0
+        for line in head.split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            if name.strip().lower() == "content-length":
+                length = int(value)
+        try:
+            given = json.loads(await reader.readexactly(length) or b"{}")
+            return "200 OK", await self._do(verb, path, given)
+        except LookupError as error:
+            return "404 Not Found", {"error": f"not found: {error}"}
+        except (ValueError, TypeError) as error:
+            return "400 Bad Request", {"error": str(error)}
+
+    async def _do(self, verb: str, path: str, given: dict[str, Any]) -> Any:
+        simulation = self._simulation
+        if (verb, path) == ("GET", "/inventory"):
+            return simulation.inventory()
+        if verb != "POST":
+            raise LookupError(f"{verb} {path}")
+        if path == "/reset":
+            await simulation.reset()
+            return simulation.inventory()
+        if path == "/fault":
+            await changes.fault(simulation.site, given["verb"], given["host"])
+            return {}
+        if path == "/wire":
+            changes.wire(simulation.site, given)
+            return {}
+        if path == "/change":
+            return await changes.change(simulation.site, given)
+        raise LookupError(f"{verb} {path}")

@@ -1,0 +1,138 @@
+"""event.from: what changed since a token, or a wait until something does (xapi_event.ml)."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from nova_aggregates.simulator.calls import Call, api
+from nova_aggregates.simulator.database import Database
+from nova_aggregates.simulator.errors import ApiError, internal
+from nova_aggregates.simulator.values import TypedInt
+
+TOKEN = re.compile(r"(\d{1,20}),(\d{1,20})")
+INT64_MAX = (1 << 63) - 1
+BATCHING = 0.05  # real seconds: changes that come together are told together
+NOT_TABLES = ("vdi_nbd_server_info", "user", "sr_stat", "probe_result", "data_source", "event")
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True)
+class Subscription:
+    classes: frozenset[str]
+    objects: frozenset[tuple[str, str]]
+
+    def wants(self, cls: str, ref: str) -> bool:
+        name = cls.lower()
+        return EVERYTHING in self.classes or name in self.classes or (name, ref) in self.objects
+
+
+def subscription(names: list[str]) -> Subscription:
+    """Class names in any case, "*", or "class/OpaqueRef:…"."""
+    classes, objects = set(), set()
+    for name in names:
+        cls, slash, ref = name.partition("/")
+        if slash:
+            objects.add((cls.lower(), ref))
+        else:
+            classes.add(cls.lower())
+    return Subscription(frozenset(classes), frozenset(objects))
+
+
+def parse_token(token: str) -> int:
+    """Raises EVENT_FROM_TOKEN_PARSE_FAILURE."""
+    if token == "":
+        return 0
+    found = TOKEN.fullmatch(token)
+    if found is None or int(found.group(1)) > INT64_MAX:
+        raise ApiError("EVENT_FROM_TOKEN_PARSE_FAILURE", token)
+    return int(found.group(1))
+
+
+@api("event.from")
+async def event_from(call: Call, names: list[str], token: str, timeout: float) -> dict[str, Any]:
+    if call.local and not call.process.is_master:
+        cls = names[0].split("/")[0] if names else ""
+        raise ApiError("INTERNAL_ERROR", "missing table", cls, "")
+    wanted, since, db = subscription(names), parse_token(token), call.db
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout if timeout >= 0 else None
+    await asyncio.sleep(BATCHING)
+    while True:
+        if not call.local and call.session_ref not in call.process.sessions:
+            raise ApiError("SESSION_INVALID", call.session_ref)
+        events = _since(db, wanted, since)
+        left = None if deadline is None else deadline - loop.time()
+        if events or (left is not None and left <= 0):
+            return _answer(db, events)
+        await _change(db, left)
+
+
+async def _change(db: Database, seconds: float | None) -> None:
+    changed = db.wait_for_change()
+    try:
+        await asyncio.wait_for(changed.wait(), seconds)
+    except TimeoutError:
+        return
+    finally:
+        db.stop_waiting(changed)
+
+
+def _since(db: Database, wanted: Subscription, since: int) -> list[dict[str, Any]]:
+    found: list[tuple[int, dict[str, Any]]] = []
+    for (cls, ref), when in db.modified.items():
+        if when <= since or not db.model.classes[cls].has_events or not wanted.wants(cls, ref):
+            continue
+        operation = "add" if db.created[cls, ref] > since else "mod"
+        snapshot = copy.deepcopy(db.tables[cls][ref])
+        found.append((when, _event(when, cls, operation, ref, snapshot)))
+    for when, created, cls, ref in db.deleted:
+        known = created <= since < when
+        if known and db.model.classes[cls].has_events and wanted.wants(cls, ref):
+            found.append((when, _event(when, cls, "del", ref)))
+    found.sort(key=lambda pair: pair[0])
+    return [event for _, event in found]
+
+
+def _event(
+    number: int, cls: str, operation: str, ref: str, snapshot: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    event = {
+        "id": str(number),
+        "timestamp": "0.0",
+        "class": cls.lower(),
+        "operation": operation,
+        "ref": ref,
+    }
+    return event if snapshot is None else {**event, "snapshot": snapshot}
+
+
+def _answer(db: Database, events: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = {name: TypedInt(0) for name in NOT_TABLES}
+    counts["user"] = TypedInt(1)
+    counts.update({cls.lower(): TypedInt(len(table)) for cls, table in db.tables.items()})
+    return {
+        "events": events,
+        "valid_ref_counts": counts,
+        "token": f"{db.generation:020d},{0:020d}",
+    }
+
+
+@api("event.get_current_id")
+def get_current_id(call: Call) -> int:
+    return call.db.generation
+
+
+@api("event.inject")
+def inject(call: Call, cls: str, ref: str) -> str:
+    """Tell of an object as if it had changed."""
+    for name in call.db.tables:
+        if name.lower() == cls.lower():
+            call.db.get(name, ref)
+            call.db.generation += 1
+            call.db.modified[name, ref] = call.db.generation
+            return f"{call.db.generation:020d},{0:020d}"
+    raise internal(f"missing table: {cls}")

@@ -1,0 +1,135 @@
+"""The methods that every class has: field access, records, look-ups, create and destroy."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from nova_aggregates.simulator import where
+from nova_aggregates.simulator.calls import Call, Handler
+from nova_aggregates.simulator.datamodel import Method
+from nova_aggregates.simulator.errors import ApiError, internal
+from nova_aggregates.simulator.values import new_uuid
+
+
+def handler_for(method: Method) -> Handler:
+    """What to do for a method that has no handler of its own."""
+    if method.accessor is not None:
+        return _ACCESSORS[method.accessor[0]]
+    return _GENERIC.get(method.verb, _not_simulated)
+
+
+def _not_simulated(call: Call, *args: Any) -> Any:
+    """Known to the datamodel, and no more than that here."""
+    raise ApiError("NOT_IMPLEMENTED", call.method.name)
+
+
+def _field(call: Call) -> str:
+    accessor = call.method.accessor
+    return accessor[1] if accessor else ""
+
+
+def get_field(call: Call, ref: str) -> Any:
+    return copy.deepcopy(call.db.get(call.method.cls, ref)[_field(call)])
+
+
+def set_field(call: Call, ref: str, value: Any) -> None:
+    call.db.set(call.method.cls, ref, **{_field(call): value})
+
+
+def add_to_set(call: Call, ref: str, value: Any) -> None:
+    members = call.db.get(call.method.cls, ref)[_field(call)]
+    if value not in members:
+        call.db.set(call.method.cls, ref, **{_field(call): [*members, value]})
+
+
+def remove_from_set(call: Call, ref: str, value: Any) -> None:
+    members = call.db.get(call.method.cls, ref)[_field(call)]
+    call.db.set(call.method.cls, ref, **{_field(call): [m for m in members if m != value]})
+
+
+def add_to_map(call: Call, ref: str, key: str, value: Any) -> None:
+    """Raises MAP_DUPLICATE_KEY, also for the value that is there already (observed)."""
+    cls, field = call.method.cls, _field(call)
+    entries = call.db.get(cls, ref)[field]
+    if key == "":
+        raise internal("Db_exn.Empty_key_in_map")
+    if key in entries:
+        raise ApiError("MAP_DUPLICATE_KEY", cls, field, ref, key)
+    call.db.set(cls, ref, **{field: {**entries, key: value}})
+
+
+def remove_from_map(call: Call, ref: str, key: str) -> None:
+    cls, field = call.method.cls, _field(call)
+    entries = call.db.get(cls, ref)[field]
+    call.db.set(cls, ref, **{field: {k: v for k, v in entries.items() if k != key}})
+
+
+def get_all(call: Call) -> list[str]:
+    return list(call.db.tables[call.method.cls])
+
+
+def get_record(call: Call, ref: str) -> dict[str, Any]:
+    return copy.deepcopy(call.db.get(call.method.cls, ref))
+
+
+def get_all_records(call: Call) -> dict[str, Any]:
+    return copy.deepcopy(call.db.tables[call.method.cls])
+
+
+def get_all_records_where(call: Call, expression: str) -> dict[str, Any]:
+    cls = call.machine.site.model.classes[call.method.cls]
+    matches = where.parse(expression, {f.column: f for f in cls.fields.values()})
+    table = call.db.tables[call.method.cls]
+    return {ref: copy.deepcopy(record) for ref, record in table.items() if matches(ref, record)}
+
+
+def get_all_where(call: Call, expression: str) -> list[str]:
+    return list(get_all_records_where(call, expression))
+
+
+def get_by_uuid(call: Call, uuid: str) -> str:
+    return call.db.by_uuid(call.method.cls, uuid)
+
+
+def get_by_name_label(call: Call, label: str) -> list[str]:
+    return [ref for ref, _ in call.db.find(call.method.cls, name_label=label)]
+
+
+def create(call: Call, given: dict[str, Any]) -> str:
+    """A constructor: known fields of the record are taken, the rest has its default."""
+    model = call.machine.site.model
+    cls = model.classes[call.method.cls]
+    values = {
+        name: model.decoder.decode(cls.fields[name].kind, value)
+        for name, value in given.items()
+        if name in cls.fields and name not in ("allowed_operations", "current_operations")
+    }
+    values["uuid"] = new_uuid()
+    return call.db.create(call.method.cls, **values)
+
+
+def destroy(call: Call, ref: str) -> None:
+    call.db.delete(call.method.cls, ref)
+
+
+_ACCESSORS: dict[str, Handler] = {
+    "get": get_field,
+    "set": set_field,
+    "add": add_to_set,
+    "remove": remove_from_set,
+    "add_to": add_to_map,
+    "remove_from": remove_from_map,
+}
+
+_GENERIC: dict[str, Handler] = {
+    "get_all": get_all,
+    "get_record": get_record,
+    "get_all_records": get_all_records,
+    "get_all_records_where": get_all_records_where,
+    "get_all_where": get_all_where,
+    "get_by_uuid": get_by_uuid,
+    "get_by_name_label": get_by_name_label,
+    "create": create,
+    "destroy": destroy,
+}

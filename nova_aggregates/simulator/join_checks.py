@@ -1,0 +1,356 @@
+"""The checks of pool.join, in the order of xapi_pool.ml pre_join_checks.
+
+Pure functions of two databases: what stands in them decides, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nova_aggregates.simulator.database import Database, Record
+from nova_aggregates.simulator.errors import ApiError
+
+RESTRICTED_POOL_SIZE = 3
+# XenServer's editions from the least to the most; the pool's is the least of its members'.
+EDITIONS = ("free", "trial", "express", "standard", "standard-per-socket", "premium")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two pools: its database and whether its host is still coming up."""
+
+    db: Database
+    address: str
+
+    @property
+    def pool(self) -> Record:
+        return self.db.pool_record
+
+    @property
+    def master_ref(self) -> str:
+        return self.db.master
+
+    @property
+    def master(self) -> Record:
+        return self.db.get("host", self.master_ref)
+
+    @property
+    def management_pif(self) -> Record | None:
+        found = self.db.first("PIF", host=self.master_ref, management=True)
+        return found[1] if found else None
+
+
+@dataclass(frozen=True)
+class Join:
+    joiner: Side
+    pool: Side
+    force: bool = False
+    known_editions: tuple[str, ...] = ()
+
+
+def run(join: Join) -> None:
+    """Raises the ApiError of the first check that fails; force skips homogeneity alone."""
+    for check in CHECKS:
+        if check is homogeneous and join.force:
+            continue
+        check(join)
+
+
+def licensed_for_size(join: Join) -> None:
+    limited = join.joiner.master["license_params"].get("restrict_pool_size") == "true"
+    if limited and len(join.pool.db.tables["host"]) >= RESTRICTED_POOL_SIZE:
+        raise ApiError("LICENCE_RESTRICTION", "Pool_size")
+
+
+def management_exists(join: Join) -> None:
+    if join.joiner.management_pif is None:
+        raise ApiError("HOST_STILL_BOOTING")
+
+
+def joiner_without_ha(join: Join) -> None:
+    if join.joiner.pool["ha_enabled"]:
+        raise ApiError("HA_IS_ENABLED")
+
+
+def joiner_without_clustering(join: Join) -> None:
+    found = join.joiner.db.first("Cluster_host")
+    if found is not None:
+        raise ApiError("CLUSTERING_ENABLED", found[0])
+
+
+def cluster_network_fits(join: Join) -> None:
+    clusters = join.pool.db.first("Cluster", pool_auto_join=True)
+    if clusters is None:
+        return
+    cluster = clusters[1]
+    hosts = [join.pool.db.get("Cluster_host", c) for c in cluster["cluster_hosts"]]
+    pif = next((join.pool.db.peek("PIF", h["PIF"]) for h in hosts), None)
+    if pif is None:
+        return
+    if pif["VLAN"] != -1 and not pif["management"]:
+        raise ApiError(
+            "POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK", str(pif["VLAN"])
+        )
+    local = [
+        p
+        for _, p in join.joiner.db.find("PIF", VLAN=pif["VLAN"], device=pif["device"])
+        if p["IP"] or p["ip_configuration_mode"] != "None"
+    ]
+    if len(local) != 1:
+        raise ApiError("POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK")
+
+
+def pool_without_ha(join: Join) -> None:
+    if join.pool.pool["ha_enabled"]:
+        raise ApiError("HA_IS_ENABLED")
+
+
+def not_itself(join: Join) -> None:
+    if join.joiner.pool["uuid"] != join.pool.pool["uuid"]:
+        return
+    alone = len(join.joiner.db.tables["host"]) == 1
+    text = "Host cannot become slave of itself" if alone else "Host is already part of a pool"
+    raise ApiError("OPERATION_NOT_ALLOWED", text)
+
+
+def joiner_is_alone(join: Join) -> None:
+    if len(join.joiner.db.tables["host"]) > 1:
+        raise ApiError("JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS")
+
+
+def no_running_guests(join: Join) -> None:
+    for _, vm in join.joiner.db.find("VM", power_state="Running"):
+        if not vm["is_control_domain"]:
+            raise ApiError("JOINING_HOST_CANNOT_HAVE_RUNNING_VMS")
+
+
+def no_guest_operations(join: Join) -> None:
+    if any(vm["current_operations"] for _, vm in join.joiner.db.find("VM")):
+        raise ApiError("JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS")
+
+
+def no_mandatory_guidance(join: Join) -> None:
+    for side in (join.joiner, join.pool):
+        if side.master["pending_guidances"]:
+            raise ApiError("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY", side.master_ref)
+
+
+def compatible(join: Join) -> None:
+    local, remote = (s.master["software_version"] for s in (join.joiner, join.pool))
+    brand = "product_brand" if local.get("product_brand") else "platform_name"
+    for key in ("platform_version", brand):
+        if local.get(key) != remote.get(key):
+            raise ApiError("HOSTS_NOT_COMPATIBLE")
+
+
+def homogeneous(join: Join) -> None:
+    local, remote = (s.master["software_version"] for s in (join.joiner, join.pool))
+    for key in ("xapi", "product_brand", "git_id", "xs:linux"):
+        if local.get(key) != remote.get(key):
+            raise ApiError("HOSTS_NOT_HOMOGENEOUS", "Software version differs")
+    if join.joiner.master["cpu_info"].get("vendor") != join.pool.pool["cpu_info"].get("vendor"):
+        raise ApiError("HOSTS_NOT_HOMOGENEOUS", "CPUs differ")
+
+
+def no_shared_storage(join: Join) -> None:
+    for _, sr in join.joiner.db.find("SR", shared=True):
+        if not sr["is_tools_sr"]:
+            raise ApiError("JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS")
+
+
+def _none_of(cls: str, code: str) -> Callable[[Join], None]:
+    def check(join: Join) -> None:
+        if join.joiner.db.tables[cls]:
+            raise ApiError(code)
+
+    check.__name__ = f"no_{cls}"
+    return check
+
+
+def no_other_vlans(join: Join) -> None:
+    pif = join.joiner.management_pif
+    own = pif["VLAN_master_of"] if pif else ""
+    if any(ref != own for ref in join.joiner.db.tables["VLAN"]):
+        raise ApiError("POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS")
+
+
+def management_vlan_matches(join: Join) -> None:
+    local, remote = (s.management_pif for s in (join.joiner, join.pool))
+    tags = [str(p["VLAN"]) if p else "-1" for p in (local, remote)]
+    if tags[0] != tags[1]:
+        raise ApiError("POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH", *tags)
+
+
+def same_directory(join: Join) -> None:
+    local, remote = join.joiner.master, join.pool.master
+    names = [r["external_auth_service_name"].lower() for r in (local, remote)]
+    if local["external_auth_type"] != remote["external_auth_type"] or names[0] != names[1]:
+        raise ApiError("POOL_JOINING_EXTERNAL_AUTH_MISMATCH")
+
+
+def same_edition(join: Join) -> None:
+    local = join.joiner.master["edition"]
+    editions = [h["edition"] for _, h in join.pool.db.find("host")]
+    remote = min(editions, key=lambda e: EDITIONS.index(e) if e in EDITIONS else len(EDITIONS))
+    if local == remote:
+        return
+    for edition, whose in ((remote, "pool"), (local, "host")):
+        if edition not in join.known_editions:
+            raise ApiError(
+                "LICENSE_HOST_POOL_MISMATCH",
+                f'Edition "{edition}" from {whose} is not known to v6d.',
+            )
+    raise ApiError(
+        "LICENSE_HOST_POOL_MISMATCH", f"host edition = {local}", f"pool edition = {remote}"
+    )
+
+
+def _backend(side: Side) -> str:
+    return str(side.master["software_version"].get("network_backend", ""))
+
+
+def same_backend(join: Join) -> None:
+    if _backend(join.joiner) != _backend(join.pool):
+        raise ApiError("OPERATION_NOT_ALLOWED", "Network backends differ")
+
+
+def same_controller(join: Join) -> None:
+    if _backend(join.joiner) != "openvswitch":
+        return
+    local, remote = (
+        sorted((c["protocol"], c["address"], c["port"]) for _, c in side.db.find("SDN_controller"))
+        for side in (join.joiner, join.pool)
+    )
+    if local and local != remote:
+        raise ApiError("OPERATION_NOT_ALLOWED", "SDN controller differs")
+
+
+def same_api_version(join: Join) -> None:
+    local, remote = (
+        f"{m['API_version_major']}.{m['API_version_minor']}"
+        for m in (join.joiner.master, join.pool.master)
+    )
+    if local != remote:
+        raise ApiError("POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION", local, remote)
+
+
+def same_schema(join: Join) -> None:
+    local, remote = (
+        s.master["software_version"].get("db_schema", "") for s in (join.joiner, join.pool)
+    )
+    if local != remote or not local:
+        raise ApiError("POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA", local, remote)
+
+
+def same_updates(join: Join) -> None:
+    def applied(side: Side) -> set[str]:
+        found = side.db.find("pool_update", enforce_homogeneity=True)
+        return {u["uuid"] for _, u in found if side.master_ref in u["hosts"]}
+
+    if applied(join.joiner) != applied(join.pool):
+        names = (join.joiner.master["name_label"], join.pool.master["name_label"])
+        text = f"Updates on local host {names[0]} and pool host {names[1]} differ"
+        raise ApiError("HOSTS_NOT_HOMOGENEOUS", text)
+
+
+def same_address_family(join: Join) -> None:
+    local, remote = (s.management_pif for s in (join.joiner, join.pool))
+    if local and remote and local["primary_address_type"] != remote["primary_address_type"]:
+        raise ApiError("OPERATION_NOT_ALLOWED", "Primary address type differs")
+
+
+def compatible_purposes(join: Join) -> None:
+    purposes = {
+        purpose
+        for side in (join.joiner, join.pool)
+        for _, network in side.db.find("network")
+        for purpose in network["purpose"]
+    }
+    if {"nbd", "insecure_nbd"} <= purposes:
+        raise ApiError(
+            "OPERATION_NOT_ALLOWED", "Incompatible network purposes: nbd and insecure_nbd"
+        )
+
+
+def same_tls_verification(join: Join) -> None:
+    local, remote = (s.pool["tls_verification_enabled"] for s in (join.joiner, join.pool))
+    if local != remote:
+        raise ApiError("POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH")
+
+
+def no_authority_conflicts(join: Join) -> None:
+    def authorities(side: Side) -> dict[str, str]:
+        return {c["name"]: c["fingerprint"] for _, c in side.db.find("Certificate", type="ca")}
+
+    local, remote = authorities(join.joiner), authorities(join.pool)
+    conflicts = sorted(n for n in local if n in remote and local[n] != remote[n])
+    if conflicts:
+        raise ApiError("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT", *conflicts)
+
+
+def no_purpose_conflicts(join: Join) -> None:
+    def trusted(side: Side) -> list[tuple[str, dict[str, Any]]]:
+        return [(r, c) for r, c in side.db.find("Certificate") if c["purpose"]]
+
+    for remote_ref, remote in trusted(join.pool):
+        for local_ref, local in trusted(join.joiner):
+            ours, theirs = set(local["purpose"]), set(remote["purpose"])
+            same = local["fingerprint_sha256"] == remote["fingerprint_sha256"]
+            if same and ours & theirs and ours != theirs:
+                raise ApiError(
+                    "POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT", remote_ref, local_ref
+                )
+
+
+def no_updates_under_way(join: Join) -> None:
+    for side in (join.joiner, join.pool):
+        if "apply_updates" in side.pool["current_operations"].values():
+            raise ApiError("NOT_SUPPORTED_DURING_UPGRADE")
+
+
+def storage_managers_suffice(join: Join) -> None:
+    for remote_ref, remote in join.pool.db.find("SM"):
+        found = join.joiner.db.first("SM", type=remote["type"])
+        if found is None:
+            raise ApiError("POOL_JOINING_SM_FEATURES_INCOMPATIBLE", remote_ref, "")
+        if not set(remote["features"]) <= set(found[1]["features"]):
+            raise ApiError("POOL_JOINING_SM_FEATURES_INCOMPATIBLE", remote_ref, found[0])
+
+
+CHECKS: tuple[Callable[[Join], None], ...] = (
+    licensed_for_size,
+    management_exists,
+    joiner_without_ha,
+    joiner_without_clustering,
+    cluster_network_fits,
+    pool_without_ha,
+    not_itself,
+    joiner_is_alone,
+    no_running_guests,
+    no_guest_operations,
+    no_mandatory_guidance,
+    compatible,
+    homogeneous,
+    no_shared_storage,
+    _none_of("Bond", "POOL_JOINING_HOST_HAS_BONDS"),
+    _none_of("tunnel", "POOL_JOINING_HOST_HAS_TUNNELS"),
+    _none_of("network_sriov", "POOL_JOINING_HOST_HAS_NETWORK_SRIOVS"),
+    no_other_vlans,
+    management_vlan_matches,
+    same_directory,
+    same_edition,
+    same_backend,
+    same_controller,
+    same_api_version,
+    same_schema,
+    same_updates,
+    same_address_family,
+    compatible_purposes,
+    same_tls_verification,
+    no_authority_conflicts,
+    no_purpose_conflicts,
+    no_updates_under_way,
+    storage_managers_suffice,
+)

@@ -1,0 +1,110 @@
+"""Step 7 of a join: the joiner's objects become records of the pool's database.
+
+Looked up by uuid first, so that a repeated join finds what an earlier one left (xapi_pool.ml).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_aggregates.simulator import records
+from nova_aggregates.simulator.database import Database, Record
+from nova_aggregates.simulator.errors import NULL_REF
+from nova_aggregates.simulator.machine import Machine
+
+# What of the host's settings goes along; its description and tags do not (observed).
+KEPT = (
+    "name_label",
+    "hostname",
+    "address",
+    "other_config",
+    "edition",
+    "license_params",
+    "license_server",
+    "software_version",
+    "last_update_hash",
+    "ssh_enabled",
+    "ssh_enabled_timeout",
+    "timezone",
+    "ntp_mode",
+    "external_auth_type",
+    "external_auth_service_name",
+    "external_auth_configuration",
+    "pending_guidances_recommended",
+    "pending_guidances_full",
+)
+
+
+def import_host(local: Database, remote: Database, machine: Machine) -> str:
+    """The host record and everything on it. Returns the reference in the pool."""
+    own = local.get("host", local.master)
+    found = remote.first("host", uuid=own["uuid"])
+    if found is not None:
+        host = found[0]
+    else:
+        kept = {name: own[name] for name in KEPT}
+        host = records.create_host(remote, machine, enabled=False, **kept)
+    networks = _networks(local, remote)
+    storages = _storages(local, remote, host)
+    _interfaces(local, remote, host, networks)
+    _guests(local, remote, storages, networks)
+    return host
+
+
+def _copy(remote: Database, cls: str, record: Record, **changes: Any) -> str:
+    """The record by uuid, or a new one with the same uuid and a reference of its own."""
+    found = remote.first(cls, uuid=record["uuid"])
+    if found is not None:
+        return found[0]
+    derived = {"PBDs", "VDIs", "VBDs", "VIFs", "PIFs", "consoles", "snapshots", "crash_dumps"}
+    values = {k: v for k, v in record.items() if k not in derived}
+    values.update(current_operations={}) if "current_operations" in values else None
+    return remote.create(cls, **{**values, **changes})
+
+
+def _networks(local: Database, remote: Database) -> dict[str, str]:
+    """Networks meet by bridge: xenbr0 here is xenbr0 there."""
+    mapping = {}
+    for ref, record in local.find("network"):
+        same = remote.first("network", bridge=record["bridge"]) if record["bridge"] else None
+        mapping[ref] = same[0] if same else _copy(remote, "network", record)
+    return mapping
+
+
+def _storages(local: Database, remote: Database, host: str) -> dict[str, str]:
+    """Local repositories with their PBDs and disks. The tools are there already."""
+    disks: dict[str, str] = {}
+    for ref, record in local.find("SR", shared=False):
+        sr = _copy(remote, "SR", record)
+        for pbd, plug in local.find("PBD", SR=ref):
+            del pbd
+            _copy(remote, "PBD", plug, host=host, SR=sr, currently_attached=False)
+        for vdi, disk in local.find("VDI", SR=ref):
+            disks[vdi] = _copy(remote, "VDI", disk, SR=sr)
+    return disks
+
+
+def _interfaces(local: Database, remote: Database, host: str, networks: dict[str, str]) -> None:
+    for _, pif in local.find("PIF", physical=True):
+        metrics = local.peek("PIF_metrics", pif["metrics"])
+        copied = _copy(remote, "PIF_metrics", metrics) if metrics else NULL_REF
+        network = networks.get(pif["network"], NULL_REF)
+        _copy(remote, "PIF", pif, host=host, network=network, metrics=copied)
+
+
+def _guests(
+    local: Database, remote: Database, disks: dict[str, str], networks: dict[str, str]
+) -> None:
+    """Metadata of all guests and templates; default templates are there already."""
+    for ref, vm in local.find("VM", is_control_domain=False):
+        if vm["is_default_template"]:
+            continue
+        metrics = local.peek("VM_metrics", vm["metrics"])
+        copied = _copy(remote, "VM_metrics", metrics) if metrics else NULL_REF
+        new = _copy(remote, "VM", vm, metrics=copied, affinity=NULL_REF, resident_on=NULL_REF)
+        for _, vbd in local.find("VBD", VM=ref):
+            disk = disks.get(vbd["VDI"], NULL_REF)
+            _copy(remote, "VBD", vbd, VM=new, VDI=disk, currently_attached=False)
+        for _, vif in local.find("VIF", VM=ref):
+            network = networks.get(vif["network"], NULL_REF)
+            _copy(remote, "VIF", vif, VM=new, network=network, currently_attached=False)

@@ -1,0 +1,301 @@
+"""How a host's toolstack stops and starts, step by step, as clients can watch it (observed)."""
+
+from __future__ import annotations
+
+import logging
+
+from nova_aggregates.simulator import records, storage
+from nova_aggregates.simulator.database import Database
+from nova_aggregates.simulator.errors import ApiError
+from nova_aggregates.simulator.machine import Machine, Phase, Power, Process
+from nova_aggregates.simulator.site import POLL
+
+LOG = logging.getLogger(__name__)
+
+
+def light_fuse(machine: Machine, seconds: float) -> None:
+    """Restart the toolstack after a while; a fuse that burns already is not lit again."""
+    process = machine.process
+    if process is None or process.fuse_lit:
+        return
+    process.fuse_lit = True
+
+    async def burn() -> None:
+        await machine.clock.sleep(seconds)
+        machine.live(restart(machine))
+
+    process.spawn(burn())
+
+
+async def restart(machine: Machine) -> None:
+    """Stop xapi and start it in the role that the disk says; the TLS front end lives on."""
+    machine.kill_process()
+    await machine.listener.close_softly()
+    await machine.clock.sleep(machine.profile.timings.closing)
+    await start(machine, cold=False)
+
+
+async def boot(machine: Machine, seconds: float) -> None:
+    """From power-on to a running toolstack."""
+    machine.power = Power.ON
+    await machine.listener.refuse()
+    await machine.clock.sleep(seconds)
+    if machine.profile.boot_time_changes or not machine.disk.boot_time:
+        machine.disk.boot_time = machine.clock.now()
+    machine.disk.disabled_until_reboot = False
+    for callback in machine.on_boot:
+        callback()
+    await start(machine, cold=True)
+
+
+async def reboot(machine: Machine, seconds: float) -> None:
+    """The toolstack goes, its front end a little later, then the machine boots."""
+    machine.kill_process()
+    await machine.listener.close_softly()
+    await machine.clock.sleep(machine.profile.timings.closing)
+    await boot(machine, seconds)
+
+
+def power_off(machine: Machine) -> None:
+    """The machine loses power at once."""
+    machine.power = Power.OFF
+    machine.stop_living()
+    machine.kill_process()
+
+
+async def start(machine: Machine, *, cold: bool) -> None:
+    if machine.disk.master_address is None:
+        if not cold:
+            await machine.listener.refuse()
+            await machine.clock.sleep(machine.profile.timings.refused)
+        await start_master(machine)
+    else:
+        await start_slave(machine, cold=cold)
+
+
+async def start_master(machine: Machine) -> None:
+    """A master is there at once; a moment later it looks whether another one claims its pool."""
+    db = machine.disk.database
+    fresh = db is None
+    if db is None:
+        db = Database(machine.site.model)
+        host = records.create_pool(db, machine)
+        machine.disk.database = db
+        if machine.profile.storage:
+            storage.create_local(db, machine, host)
+    db.drop_volatile()
+    process = Process(machine, Phase.SERVING, db)
+    process.master_address = None
+    machine.process = process
+    host = db.master
+    machine.disk.trusted.add(machine.disk.certificate_id)
+    records.refresh_host(db, machine, host)
+    set_live(db, host, live=True)
+    if not fresh:
+        db.set("host", host, enabled=False)
+    await machine.listener.open()
+    usurper = find_usurper(machine, db)
+    if usurper is not None:
+        await machine.clock.sleep(0.2)
+        machine.disk.master_address = usurper.address
+        machine.kill_process()
+        await machine.listener.close_softly()
+        await machine.clock.sleep(machine.profile.timings.closing)
+        await start_slave(machine, cold=False)
+        return
+    process.spawn(_enable_master(process, fresh=fresh))
+    process.spawn(_watch_heartbeats(process))
+
+
+def find_usurper(machine: Machine, db: Database) -> Machine | None:
+    """Another host of my database that is a master and has me in its own (xapi.ml)."""
+    for _, other in machine.site.members(db):
+        if other is machine or not other.answers or other.process is None:
+            continue
+        theirs = other.process.db
+        if not other.process.is_master or theirs is None or len(theirs.tables["host"]) < 2:
+            continue
+        if theirs.first("host", uuid=machine.disk.uuid):
+            return other
+    return None
+
+
+async def _enable_master(process: Process, *, fresh: bool) -> None:
+    machine, timings = process.machine, process.machine.profile.timings
+    db = process.db
+    if db is None:
+        return
+    if fresh:
+        process.considered_enabling = True
+        records.refresh_host(db, machine, db.master)
+        return
+    if machine.disk.taking_over:
+        missing = sum(1 for _, m in machine.site.members(db) if m is not machine and not linked(m))
+        delay = timings.new_master_enable + timings.new_master_per_missing * missing
+        machine.disk.taking_over = False
+        await machine.clock.sleep(delay)
+    else:
+        await machine.clock.sleep(timings.enable)
+    storage.plug_all(db, machine, db.master)
+    consider_enabling(process)
+
+
+def linked(machine: Machine) -> bool:
+    """Is the slave up, be it still on its way to its master?"""
+    return machine.power is Power.ON and machine.plugged and machine.process is not None
+
+
+async def start_slave(machine: Machine, *, cold: bool) -> None:
+    """HOST_IS_SLAVE for a while, refused, an emergency code for a blink, then a real slave."""
+    timings = machine.profile.timings
+    first = True
+    while True:
+        process = Process(machine, Phase.STARTING_SLAVE, None)
+        machine.process = process
+        machine.disk.database = None
+        if not (cold and first and _master(machine) is not None):
+            await machine.listener.open()
+            await machine.clock.sleep(timings.slave_wait)
+        master = await _wait_for_master(machine)
+        await machine.listener.refuse()
+        await machine.clock.sleep(timings.refused)
+        if _record(master, machine) is not None:
+            break
+        machine.kill_process()
+        await machine.listener.close_softly()
+        await machine.clock.sleep(timings.closing)
+        first = False
+    process.phase = Phase.EMERGENCY
+    process.emergency = ApiError("HOST_HAS_NO_MANAGEMENT_IP")
+    await machine.listener.open()
+    await machine.clock.sleep(timings.emergency * 0.4)
+    process.emergency = ApiError("HOST_STILL_BOOTING")
+    await machine.clock.sleep(timings.emergency * 0.6)
+    await _stay_in_emergency(process)
+    await hello(process)
+
+
+async def _stay_in_emergency(process: Process) -> None:
+    """An injected fault can keep a slave from ever getting through to its master."""
+    fault = process.machine.site.faults.emergency_of(process.machine.name)
+    while fault is not None:
+        process.emergency = fault
+        await process.machine.clock.sleep(POLL)
+        fault = process.machine.site.faults.emergency_of(process.machine.name)
+
+
+def _master(machine: Machine) -> Database | None:
+    """The database of the master that the disk names, if it is within reach now."""
+    master = machine.site.by_address(machine.disk.master_address or "")
+    if master is None or not master.answers or master.process is None:
+        return None
+    return master.process.db if master.process.is_master else None
+
+
+async def _wait_for_master(machine: Machine) -> Database:
+    while True:
+        db = _master(machine)
+        if db is not None:
+            return db
+        await machine.clock.sleep(POLL)
+
+
+def _record(db: Database, machine: Machine) -> str | None:
+    found = db.first("host", uuid=machine.disk.uuid)
+    return found[0] if found else None
+
+
+async def hello(process: Process) -> None:
+    """Pool.hello and what follows: live, own records refreshed, storage plugged, enabled."""
+    machine = process.machine
+    db = await _wait_for_master(machine)
+    host = _record(db, machine)
+    if host is None:
+        machine.live(restart(machine))
+        return
+    process.phase = Phase.SERVING
+    process.emergency = None
+    db.set("host", host, enabled=False, address=machine.address, current_operations={})
+    set_live(db, host, live=True)
+    master = machine.site.by_address(machine.disk.master_address or "")
+    if master is not None:
+        machine.disk.password = master.disk.password
+        machine.disk.trusted.add(machine.disk.certificate_id)
+    process.spawn(_become_usable(process))
+
+
+async def _become_usable(process: Process) -> None:
+    machine = process.machine
+    share = machine.profile.timings.enable / 2
+    await machine.clock.sleep(share)
+    db = machine.site.database_of(process)
+    host = _record(db, machine)
+    if host is None:
+        return
+    records.refresh_host(db, machine, host)
+    storage.plug_all(db, machine, host)
+    await machine.clock.sleep(share)
+    consider_enabling(process)
+    process.spawn(_watch_own_record(process))
+
+
+def consider_enabling(process: Process) -> None:
+    """xapi_host_helpers.ml consider_enabling_host, without HA."""
+    machine = process.machine
+    db = machine.site.database_of(process)
+    host = _record(db, machine)
+    process.considered_enabling = True
+    if host is None or process.user_disabled or not machine.disk.auto_enable:
+        return
+    if db.get("host", host)["pending_guidances"] or machine.site.faults.stays_disabled(
+        machine.name
+    ):
+        return
+    db.set("host", host, enabled=True)
+
+
+def set_live(db: Database, host: str, *, live: bool) -> None:
+    metrics = db.get("host", host)["metrics"]
+    if db.peek("host_metrics", metrics) is not None:
+        db.set("host_metrics", metrics, live=live)
+
+
+async def _watch_own_record(process: Process) -> None:
+    """A slave whose record is destroyed restarts, for ever (observed)."""
+    machine = process.machine
+    while True:
+        await machine.clock.sleep(machine.profile.timings.heartbeat)
+        db = _master(machine)
+        ejected = machine.disk.database is None and machine.disk.master_address is None
+        if db is not None and _record(db, machine) is None and not ejected and not process.fuse_lit:
+            machine.live(restart(machine))
+            return
+
+
+async def _watch_heartbeats(process: Process) -> None:
+    """live=false after ten minutes of silence; records that point nowhere are collected."""
+    machine, timings = process.machine, process.machine.profile.timings
+    heard: dict[str, float] = {}
+    while process.db is not None:
+        await machine.clock.sleep(timings.gc_pass)
+        now = machine.clock.now()
+        for ref, member in machine.site.members(process.db):
+            if member is machine or (member.answers and member.thawed.is_set()):
+                heard[ref] = now
+            elif now - heard.setdefault(ref, now - timings.gc_pass) >= timings.presumed_dead:
+                set_live(process.db, ref, live=False)
+        collect_dangling(process.db)
+
+
+def collect_dangling(db: Database) -> None:
+    """PBDs, PIFs and metrics of hosts that are gone (db_gc.ml)."""
+    hosts = db.tables["host"]
+    for cls in ("PBD", "PIF", "host_cpu", "PCI", "Certificate"):
+        for ref, record in db.find(cls):
+            host = record["host"]
+            if host not in hosts and host.startswith("OpaqueRef:") and host != "OpaqueRef:NULL":
+                db.delete(cls, ref)
+    used = {record["metrics"] for record in hosts.values()}
+    for ref, _ in db.find("host_metrics"):
+        if ref not in used:
+            db.delete("host_metrics", ref)

@@ -1,0 +1,125 @@
+"""``nova-aggregates-simulator``: simulated XenServer hosts until a signal ends them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nova_aggregates.simulator.builder import BadAddress, Plan
+from nova_aggregates.simulator.control import Control
+from nova_aggregates.simulator.profile import PROFILES
+from nova_aggregates.simulator.server import PortInUse, Simulation, write_inventory
+
+EXIT_USAGE = 2
+EXIT_PORT = 3
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="nova-aggregates-simulator",
+        description="Simulated XenServer hosts, each at a loopback address of its own, that speak "
+        "XenAPI over HTTPS.",
+    )
+    add = found.add_argument
+    add("--hosts", type=int, default=6, metavar="N", help="how many hosts (default 6)")
+    add("--port", type=int, default=8443, help="the HTTPS port of every host (default 8443)")
+    add(
+        "--base-address",
+        default="127.0.70.1",
+        metavar="IP",
+        help="the first host's loopback address; the others follow (default 127.0.70.1)",
+    )
+    add("--zones", default="nova", help="comma-separated zones to spread the hosts over")
+    add(
+        "--time-scale",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="how many times faster than real hosts their delays pass (default 1)",
+    )
+    add("--password", help="one root password for all hosts (default: one for each, made up)")
+    add("--inventory", type=Path, metavar="FILE", help="write how to reach the hosts, as JSON")
+    add("--state-dir", type=Path, metavar="DIR", help="the same, as DIR/inventory.json")
+    add("--profile", choices=sorted(PROFILES), default="standard", help="the kind of hosts")
+    add(
+        "--other-vendor",
+        default="",
+        metavar="N,…",
+        help="numbers of the hosts, from 1, that have a CPU of another vendor",
+    )
+    add("--control-port", type=int, metavar="PORT", help="control API, on 127.0.0.1 only")
+    add("--verbose", action="store_true", help="log what the hosts do")
+    return found
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Raises ValueError with a sentence for the user."""
+    zones = tuple(z.strip() for z in options.zones.split(",") if z.strip())
+    if options.hosts < 1:
+        raise ValueError("--hosts must be at least 1")
+    if not zones:
+        raise ValueError("--zones needs at least one zone")
+    if options.time_scale <= 0:
+        raise ValueError("--time-scale must be greater than zero")
+    try:
+        other = tuple(int(n) - 1 for n in options.other_vendor.split(",") if n.strip())
+    except ValueError:
+        raise ValueError("--other-vendor wants host numbers such as 4 or 2,4") from None
+    return Plan(
+        hosts=options.hosts,
+        base_address=options.base_address,
+        zones=zones,
+        password=options.password,
+        profile=PROFILES[options.profile],
+        other_vendor=other,
+    )
+
+
+async def serve(plan: Plan, options: argparse.Namespace) -> None:
+    """Until SIGTERM or SIGINT. Raises PortInUse, BadAddress."""
+    simulation = Simulation(plan, port=options.port, time_scale=options.time_scale)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    control = Control(simulation)
+    await simulation.start()
+    try:
+        if options.control_port is not None:
+            await control.start(options.control_port)
+        inventory = options.inventory
+        if inventory is None and options.state_dir is not None:
+            options.state_dir.mkdir(parents=True, exist_ok=True)
+            inventory = options.state_dir / "inventory.json"
+        if inventory is not None:
+            write_inventory(inventory, simulation.inventory())
+        print("ready", flush=True)
+        await ended.wait()
+    finally:
+        await control.stop()
+        await simulation.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING,
+        format="%(asctime)s %(name)s %(message)s",
+    )
+    try:
+        asyncio.run(serve(plan_of(options), options))
+    except PortInUse as error:
+        print(f"nova-aggregates-simulator: {error}", file=sys.stderr)
+        return EXIT_PORT
+    except (ValueError, BadAddress) as error:
+        print(f"nova-aggregates-simulator: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as error:
+        print(f"nova-aggregates-simulator: {error.filename}: {error.strerror}", file=sys.stderr)
+        return EXIT_USAGE
+    return 0
