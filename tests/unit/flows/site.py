@@ -2,21 +2,24 @@
 clock. What takes time on a real host takes a number of observations here.
 
 ``site.fail[VERB]`` is a list of things to raise: ``("before", error)`` leaves the call undone,
-``("after", error)`` loses its answer.
+``("after", error)`` loses its answer. ``site.kills`` makes a call of any kind raise Interrupted now
+and then, which is to a flow what the death of its manager is.
 """
 
 from __future__ import annotations
 
-import itertools
+import random
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from nova_aggregates.flows.outcome import Interrupted
 from nova_aggregates.objects import Finding
 from nova_aggregates.xenapi import errors
 from nova_aggregates.xenapi.types import Capacity, Endpoint, HostView, PoolView
 
 GIB = 2**30
+KILL_CHANCE = 0.08
 
 
 class FakePool:
@@ -90,7 +93,8 @@ class FakeSite:
         self.fail: dict[str, list[tuple[str, BaseException]]] = defaultdict(list)
         self.join_problems: dict[str, tuple[Finding, ...]] = {}  # by host name
         self.leave_problems: dict[str, tuple[Finding, ...]] = {}
-        self.clock = itertools.count()
+        self.kills: random.Random | None = None
+        self.gate: Callable[[str, str], None] = lambda verb, about: None
 
     def __getitem__(self, name: str) -> FakeHost:
         return next(host for host in self.hosts if host.name == name)
@@ -136,11 +140,16 @@ class FakeSite:
         host = next(host for host in self.hosts if host.uuid == host_uuid)
         return self.leave_problems.get(host.name, ())
 
-    def _interfere(self, verb: str, effect) -> None:
-        if not self.fail[verb]:
+    def _interfere(self, verb: str, effect: Callable[[], None]) -> None:
+        when: str
+        error: BaseException
+        if self.kills is not None and self.kills.random() < KILL_CHANCE:
+            when, error = self.kills.choice(("before", "after")), Interrupted("killed")
+        elif self.fail[verb]:
+            when, error = self.fail[verb].pop(0)
+        else:
             effect()
             return
-        when, error = self.fail[verb].pop(0)
         if when == "after":
             effect()
         raise error
@@ -157,8 +166,9 @@ class FakeSession:
     def __exit__(self, *_exc: object) -> None:
         return
 
-    def _change(self, verb: str, about: str, effect) -> None:
+    def _change(self, verb: str, about: str, effect: Callable[[], None]) -> None:
         self.site.calls.append((verb, about))
+        self.site.gate(verb, about)
         self.site._interfere(verb, effect)
 
     def _host(self, host_uuid: str) -> FakeHost:
