@@ -106,6 +106,8 @@ setup(
             "versions = nova_aggregates.api.wsgi:versions_factory",
         ],
         "paste.filter_factory": [
+            "proxy = nova_aggregates.api.middleware.proxy:filter_factory",
+            "request_id = nova_aggregates.api.middleware.request_id:filter_factory",
             "faults = nova_aggregates.api.middleware.faults:filter_factory",
             "sizelimit = nova_aggregates.api.middleware.sizelimit:filter_factory",
             "noauth = nova_aggregates.api.middleware.noauth:filter_factory",

@@ -7,6 +7,7 @@ answer for everything below; then the size limit, before anybody reads a body; t
 
 from __future__ import annotations
 
+import configparser
 import os
 import sys
 import threading
@@ -23,6 +24,17 @@ from nova_aggregates.api import router
 from nova_aggregates.api.application import Application
 from nova_aggregates.api.deployment import Deployment, current, loading
 from nova_aggregates.exceptions import ConfigurationInvalid
+
+# PasteDeploy lets everything through that it meets.
+PASTE_ERRORS = (
+    configparser.Error,
+    ImportError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -100,7 +112,7 @@ def load(deployment: Deployment) -> WSGIApplication:
     try:
         with loading(deployment):
             return deploy.loadapp(f"config:{path}", name="main")
-    except (LookupError, ValueError, SyntaxError, ImportError, OSError) as error:
+    except PASTE_ERRORS as error:
         raise ConfigurationInvalid(
             what=f"The paste configuration {path} cannot be loaded ({error})",
             cure="compare it with the file that this release installs.",

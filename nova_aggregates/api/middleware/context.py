@@ -13,6 +13,7 @@ from oslo_context.context import RequestContext
 from oslo_log import log
 from oslo_middleware import basic_auth
 from oslo_middleware import exceptions as middleware_exceptions
+from oslo_middleware.request_id import ENV_REQUEST_ID, GLOBAL_REQ_ID
 
 from nova_aggregates.api.call import CONTEXT
 from nova_aggregates.api.deployment import current
@@ -23,7 +24,6 @@ LOG = log.getLogger(__name__)
 
 ADMIN_ROLES = ["admin"]
 OPEN_PATHS = ("", "/")  # the version document tells nothing that is worth a password
-REQUEST_ID = "openstack.request_id"
 REALM = 'Basic realm="nova-aggregates"'
 REMEMBERED = 128  # passwords
 
@@ -34,7 +34,11 @@ def project_in_path(environ: dict[str, Any]) -> str:
 
 def admin_context(environ: dict[str, Any], user: str, project: str) -> RequestContext:
     return RequestContext(
-        user_id=user, project_id=project, roles=ADMIN_ROLES, request_id=environ.get(REQUEST_ID)
+        user_id=user,
+        project_id=project,
+        roles=ADMIN_ROLES,
+        request_id=environ.get(ENV_REQUEST_ID),
+        global_request_id=environ.get(GLOBAL_REQ_ID),
     )
 
 

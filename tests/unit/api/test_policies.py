@@ -1,0 +1,147 @@
+"""Every call asks the policy, and by default only administrators get through."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import webob
+from oslo_config import cfg
+from oslo_context.context import RequestContext
+from oslo_policy import policy as oslo_policy
+
+from nova_aggregates.api import policies
+from nova_aggregates.api.application import Application
+from nova_aggregates.api.call import CONTEXT
+from nova_aggregates.api.controllers.aggregates import ACTIONS
+from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.policies import Policy, aggregates, base, list_rules
+from nova_aggregates.api.router import COMPUTE
+from tests.unit.api.site import MEMBER, configuration, deployment
+
+ADMIN = RequestContext(user_id="root", project_id="demo", roles=["admin"])
+CALLS = [
+    (method, template)
+    for template, methods in COMPUTE
+    for method in methods
+    if template != "/" and not template.endswith("/action")
+]
+
+
+def url(template: str) -> str:
+    parts = {"project": "demo", "id": "1", "name": "host1", "alias": "os-aggregates"}
+    return template.format(**parts, uuid="00000000-0000-0000-0000-000000000000")
+
+
+def call(tmp_path: Path, method: str, path: str, body: Any = None) -> None:
+    reached = AssertionError("the manager was reached")
+    app = Application(deployment(configuration(tmp_path), reached), COMPUTE)
+    request = webob.Request.blank(path, method=method)
+    request.environ[CONTEXT] = MEMBER
+    if body is not None:
+        request.json = body
+        request.content_type = "application/json"
+    app(request.environ, lambda *_arguments: None)
+
+
+@pytest.mark.parametrize(("method", "template"), CALLS)
+def test_a_member_is_refused_before_anything_else(
+    tmp_path: Path, method: str, template: str
+) -> None:
+    with pytest.raises(Fault) as caught:
+        call(tmp_path, method, url(template))
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_member_is_refused_each_action(tmp_path: Path, action: str) -> None:
+    with pytest.raises(Fault) as caught:
+        call(tmp_path, "POST", "/demo/os-aggregates/1/action", {action: {}})
+    assert caught.value.status == 403
+
+
+def test_every_route_is_documented_by_a_rule_and_every_rule_by_a_route() -> None:
+    documented = {
+        (operation["method"], operation["path"])
+        for rule in list_rules()
+        if isinstance(rule, oslo_policy.DocumentedRuleDefault)
+        for operation in rule.operations
+    }
+    routes = {
+        (method, "/v1.1" + template)
+        for template, methods in COMPUTE
+        for method in methods
+        if template != "/"
+    }
+    assert documented == routes
+
+
+@pytest.mark.parametrize("rule", list_rules(), ids=lambda rule: rule.name)
+def test_rules_are_for_administrators(tmp_path: Path, rule: oslo_policy.RuleDefault) -> None:
+    policy = Policy(configuration(tmp_path))
+    assert policy.allows(rule.name, ADMIN)
+    assert not policy.allows(rule.name, MEMBER)
+    assert not policy.allows(rule.name, RequestContext())
+    assert rule.description
+
+
+def test_an_unknown_rule_is_a_defect(tmp_path: Path) -> None:
+    with pytest.raises(oslo_policy.PolicyNotRegistered):
+        Policy(configuration(tmp_path)).allows("os_compute_api:os-typo", ADMIN)
+
+
+def test_the_operator_may_say_who_is_an_administrator(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text('context_is_admin: "role:member"\n', encoding="utf-8")
+    policy = Policy(configuration(tmp_path, oslo_policy={"policy_file": file}))
+    assert policy.allows(aggregates.CREATE, MEMBER)
+    assert not policy.allows(aggregates.CREATE, ADMIN)
+
+
+class CountingOptions(cfg.ConfigOpts):
+    """Counts how often somebody looks for a file."""
+
+    looks = 0
+
+    def find_file(self, name: str) -> str | None:
+        self.looks += 1
+        return super().find_file(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(f'"{aggregates.SHOW}": "role:member"\n', encoding="utf-8")
+    return path
+
+
+def test_files_are_not_looked_for_at_each_question(file: Path) -> None:
+    conf = CountingOptions()
+    conf([], project="nova-aggregates", default_config_files=[])
+    policy = Policy(conf)
+    looks = conf.looks
+    for _ in range(50):
+        policy.allows(aggregates.SHOW, ADMIN)
+    assert conf.looks == looks
+
+
+def test_a_changed_file_is_read_again(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = Policy(configuration(tmp_path, oslo_policy={"policy_file": file}))
+    assert policy.allows(aggregates.SHOW, MEMBER)
+    monkeypatch.setattr(policies, "RELOAD_SECONDS", 0.0)
+    policy = Policy(configuration(tmp_path, oslo_policy={"policy_file": file}))
+    for content, allowed in (("{}", False), (f'"{aggregates.SHOW}": "@"', True), ("{{{", True)):
+        before = file.stat().st_mtime_ns
+        file.write_text(content, encoding="utf-8")
+        os.utime(file, ns=(before + 10**9, before + 10**9))
+        assert policy.allows(aggregates.SHOW, MEMBER) is allowed
+
+
+def test_tools_of_oslo_policy_find_the_rules() -> None:
+    enforcer = policies.get_enforcer()
+    assert set(enforcer.registered_rules) == {rule.name for rule in list_rules()}
+    assert base.ADMIN in enforcer.registered_rules
