@@ -31,6 +31,7 @@ prepare_environment() {
     # What was installed with more extras serves a run without them as well.
     if ! grep -qsxF "$wanted" "$directory/.installed$extras" &&
         { [ -n "$extras" ] || ! grep -qsxF "$wanted" "$directory"/.installed*; }; then
+        rm -f "$directory"/.installed*
         install_project "$directory" "$extras" "$python"
         echo "$wanted" >"$directory/.installed$extras"
     fi
@@ -42,7 +43,12 @@ prepare_environment() {
 install_project() {
     local directory=$1 extras=$2 python=$3 log=$1.log
     echo "Installing into $directory with $("$python" --version) (about a minute) ..." >&2
-    if ! "$python" -m venv --clear "$directory" >"$log" 2>&1; then
+    # Upgraded in place, so that what uses it now goes on; begun anew with another Python.
+    local clear=--clear
+    if [ "$("$directory/bin/python" --version 2>&1)" = "$("$python" --version)" ]; then
+        clear=--upgrade
+    fi
+    if ! "$python" -m venv "$clear" "$directory" >"$log" 2>&1; then
         cat "$log" >&2
         echo "$python cannot make a virtual environment (Debian: install python3-venv)." >&2
         exit 1
