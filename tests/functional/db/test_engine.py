@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sqlite3
 import threading
@@ -422,6 +423,7 @@ class TestSqlite:
             database.run(value)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore:Using fork:DeprecationWarning")
 def test_a_forked_child_uses_connections_of_its_own(database: Database) -> None:
     with database.read() as connection:
@@ -429,6 +431,7 @@ def test_a_forked_child_uses_connections_of_its_own(database: Database) -> None:
     child = os.fork()
     if child == 0:
         code = 1
+        signal.alarm(20)
         try:
             for _ in range(5):
                 database.run(increment)
