@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import pytest
+
+from nova_aggregates.objects import AggregateState, HostStatus, Operation, OperationState
+from nova_aggregates.simulator.testing import SimulatedSite
+from tests.functional.flows.conftest import TIMING
+from tests.functional.flows.truth import Truth
+from tests.unit.flows.bench import Bench
+
+
+def fails(bench: Bench, uuid: str) -> Operation:
+    (operation,) = bench.ended(uuid)
+    assert operation.state is OperationState.FAILED, operation
+    assert operation.failure is not None
+    assert operation.failure.cure
+    return operation
+
+
+def test_the_whole_job(bench: Bench, site: SimulatedSite, truth: Truth) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate("blue")
+    bench.succeeded(bench.add(blue, "host1"))
+    first = truth.pool("host1")
+    assert (first.name, first.master, first.ready) == ("blue", "host1", {"host1"})
+
+    bench.succeeded(bench.add(blue, "host2"), bench.add(blue, "host3"))
+    three = truth.pool("host1")
+    assert three.ready == {"host1", "host2", "host3"}
+    assert three.uuid == first.uuid
+
+    bench.succeeded(bench.rename(blue, "azure"))
+    assert truth.pool("host1").name == "azure"
+
+    bench.succeeded(bench.remove(blue, "host3"))
+    assert truth.pool("host1").hosts == {"host1", "host2"}
+    alone = truth.pool("host3")
+    assert (alone.name, alone.hosts, alone.ready) == ("", {"host3"}, {"host3"})
+    assert alone.uuid != first.uuid
+
+    bench.succeeded(bench.remove(blue, "host1"))
+    left = truth.pool("host2")
+    assert (left.uuid, left.name, left.ready) == (first.uuid, "azure", {"host2"})
+    assert truth.pool("host1").hosts == {"host1"}
+
+    bench.succeeded(bench.remove(blue, "host2"))
+    last = truth.pool("host2")
+    assert (last.name, last.hosts) == ("", {"host2"})
+    assert bench.show(blue).state is AggregateState.CREATED
+    assert all(h.status is HostStatus.DISABLED for h in bench.managers.hosts.index())
+
+
+def test_an_ejected_host_founds_and_joins_other_pools(
+    bench: Bench, site: SimulatedSite, truth: Truth
+) -> None:
+    bench.start(TIMING)
+    blue, red = bench.aggregate("blue"), bench.aggregate("red")
+    bench.succeeded(
+        bench.add(blue, "host1"),
+        bench.add(blue, "host2"),
+        bench.add(blue, "host3"),
+        bench.remove(blue, "host2"),
+        bench.add(red, "host2"),  # waits for the eject by itself
+        bench.remove(blue, "host1"),
+        bench.add(red, "host1"),
+        seconds=60,
+    )
+    assert truth.pool("host3").hosts == {"host3"}
+    pool = truth.pool("host2")
+    assert (pool.name, pool.ready) == ("red", {"host1", "host2"})
+
+
+@pytest.mark.parametrize("further", [False, True])
+def test_a_dead_address(bench: Bench, site: SimulatedSite, further: bool) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    if further:
+        bench.succeeded(bench.add(blue, "host1"))
+    site.fault("power-off", "host2")
+    operation = fails(bench, bench.add(blue, "host2"))
+    assert operation.failure is not None
+    assert operation.failure.code == "UNREACHABLE"
+    assert bench.show(blue).hosts == (("host1",) if further else ())
+
+
+def test_a_wrong_password(bench: Bench, site: SimulatedSite) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    site.change("set-password", "host2", password="another")
+    operation = fails(bench, bench.add(blue, "host2"))
+    assert operation.failure is not None
+    assert operation.failure.code == "SESSION_AUTHENTICATION_FAILED"
+    assert site.host("host1").password not in str(operation)
+
+
+def test_a_certificate_that_changed(bench: Bench, site: SimulatedSite) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    site.change("change-certificate", "host2")
+    operation = fails(bench, bench.add(blue, "host2"))
+    assert operation.failure is not None
+    assert "certificate" in operation.failure.message.lower()
+
+
+def test_every_reason_against_a_join_is_told_at_once(
+    bench: Bench, site: SimulatedSite, truth: Truth
+) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "host1"))
+    site.change("set-hardware", "host2", cpu_vendor="AuthenticAMD")
+    site.change("add-guest", "host2", name="web1")
+    operation = fails(bench, bench.add(blue, "host2"))
+    checks = {finding.check for finding in operation.findings}
+    assert {"join.cpu_vendor", "join.running_guests"} <= checks
+    assert "web1" in str(operation.findings)
+    assert truth.pool("host1").hosts == {"host1"}
+    assert truth.pool("host2").hosts == {"host2"}
+    assert bench.show(blue).hosts == ("host1",)
+
+
+def test_guests_and_disks_stop_an_eject(bench: Bench, site: SimulatedSite, truth: Truth) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "host1"), bench.add(blue, "host2"))
+    site.change("add-guest", "host1", name="web1")
+    site.change("add-disk", "host1", name="precious")
+    operation = fails(bench, bench.remove(blue, "host1"))
+    assert "web1" in str(operation.findings)
+    assert "precious" in str(operation.findings)
+    assert truth.pool("host1").ready == {"host1", "host2"}
+    assert bench.show(blue).hosts == ("host1", "host2")
+
+
+@pytest.mark.parametrize("action", ["drop-after", "drop-before"])
+@pytest.mark.parametrize("method", ["Async.pool.join", "Async.pool.eject"])
+def test_lost_answers(
+    bench: Bench, site: SimulatedSite, truth: Truth, action: str, method: str
+) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "host1"))
+    if method.endswith("eject"):
+        bench.succeeded(bench.add(blue, "host2"))
+        site.spoil("host1", method, action)
+        (operation,) = bench.ended(bench.remove(blue, "host2"))
+    else:
+        site.spoil("host2", method, action)
+        (operation,) = bench.ended(bench.add(blue, "host2"))
+    done = operation.state is OperationState.SUCCEEDED
+    assert done is (action == "drop-after"), operation.failure
+    inside = done is method.endswith("join")
+    assert truth.pool("host1").ready == ({"host1", "host2"} if inside else {"host1"})
+    assert bench.show(blue).hosts == (("host1", "host2") if inside else ("host1",))
+
+
+def test_two_quick_first_adds_make_one_pool_fifty_times(
+    bench: Bench, site: SimulatedSite, truth: Truth
+) -> None:
+    """Of the service of 2012 each of two such hosts could become a master of its own."""
+    bench.start(TIMING)
+    for turn in range(25):
+        blue, red = bench.aggregate(f"blue{turn}"), bench.aggregate(f"red{turn}")
+        adds = [
+            bench.add(blue, "host1"),
+            bench.add(red, "host3"),
+            bench.add(blue, "host2"),
+            bench.add(red, "host4"),
+        ]
+        bench.succeeded(*adds)
+        for aggregate, (master, slave) in (
+            (blue, ("host1", "host2")),
+            (red, ("host3", "host4")),
+        ):
+            pool = truth.pool(master)
+            assert pool.ready == {master, slave}
+            assert truth.master_seen_by(slave) == site.host(master).address
+            assert bench.show(aggregate).hosts == (master, slave)
+        removals = [
+            bench.remove(aggregate, host)
+            for aggregate, host in (
+                (blue, "host2"),
+                (blue, "host1"),
+                (red, "host4"),
+                (red, "host3"),
+            )
+        ]
+        bench.succeeded(*removals)
