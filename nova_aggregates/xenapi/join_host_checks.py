@@ -16,7 +16,7 @@ from nova_aggregates.xenapi.types import Severity
 
 _RESTRICTED_POOL_SIZE = 3  # hosts; xapi ocaml/xapi/xapi_globs.ml
 _HOMOGENEOUS_KEYS = ("xapi", "git_id")
-_LINUX_PACK = "package-linux"
+_LINUX_PACK = "xs:linux"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Sides:
 
 
 def pooling_licence(sides: Sides) -> Iterator[Problem]:
-    if sides.joiner.pool.mapping("restrictions").get("restrict_pooling") == "true":
+    if _restricted(sides.joiner, "restrict_pooling"):
         yield Problem(
             "LICENCE_RESTRICTION",
             f"The licence of {sides.joiner_name} does not allow resource pools",
@@ -45,7 +45,7 @@ def pooling_licence(sides: Sides) -> Iterator[Problem]:
 
 
 def pool_size(sides: Sides) -> Iterator[Problem]:
-    restricted = sides.joiner.pool.mapping("restrictions").get("restrict_pool_size") == "true"
+    restricted = _restricted(sides.joiner, "restrict_pool_size")
     size = len(sides.pool["host"])
     if restricted and size >= _RESTRICTED_POOL_SIZE:
         yield Problem(
@@ -110,12 +110,12 @@ def no_members(sides: Sides) -> Iterator[Problem]:
 
 def no_running_guests(sides: Sides) -> Iterator[Problem]:
     """Only dom0 itself is excepted, and only Running counts: paused and suspended ones may stay."""
-    dom0 = sides.joiner.master.link("control_domain")
+    dom0s = {found.link("control_domain") for found in sides.joiner["host"]} - {None}
     running = [
         vm.text("name_label")
         for vm in sides.joiner["VM"]
         if vm.text("power_state") == "Running"
-        and (vm.ref != dom0 if dom0 else not vm.flag("is_control_domain"))
+        and (vm.ref not in dom0s if dom0s else not vm.flag("is_control_domain"))
     ]
     if running:
         yield Problem(
@@ -304,6 +304,12 @@ def same_storage_features(sides: Sides) -> Iterator[Problem]:
                 ours=_features_text(found[0]) if len(found) == 1 else "no such driver",
                 theirs=_features_text(theirs),
             )
+
+
+def _restricted(side: Snapshot, feature: str) -> bool:
+    """The pool's restrictions are the sum of its hosts' licences; one of the two may lag."""
+    licences = (side.pool.mapping("restrictions"), side.master.mapping("license_params"))
+    return any(licence.get(feature) == "true" for licence in licences)
 
 
 def _lacking_features(found: list[Record], theirs: Record) -> str:

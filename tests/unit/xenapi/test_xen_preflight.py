@@ -134,6 +134,8 @@ def itself(pair: Pair) -> None:
     of_host("pool", uuid="uuid-joiner")(pair)
 
 
+UNLICENSED = {"restrict_pooling": "true"}
+SLAVE_DOM0 = vm("slave-dom0", power_state="Running", is_control_domain=True)
 TAGGED_VLAN = {"tag": "7", "untagged_PIF": ref("vlan-pif")}
 
 # check, what is done to a healthy pair, the code that pool.join would give
@@ -165,7 +167,10 @@ CASES: list[tuple[str, Callable[[Pair], None], str]] = [
     ("join.not_itself", itself, "OPERATION_NOT_ALLOWED"),
     (
         "join.no_members",
-        adding("joiner", "host", "slave", host("slave")),
+        both(
+            adding("joiner", "host", "slave", host("slave")),
+            adding("joiner", "VM", "slave-dom0", SLAVE_DOM0),  # is no guest
+        ),
         "JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS",
     ),
     (
@@ -196,6 +201,12 @@ CASES: list[tuple[str, Callable[[Pair], None], str]] = [
     ("join.product", version("joiner", platform_version="3.2.1"), "HOSTS_NOT_COMPATIBLE"),
     ("join.software", version("joiner", xapi="26.16"), "HOSTS_NOT_HOMOGENEOUS"),
     ("join.software", version("pool", git_id="1"), "HOSTS_NOT_HOMOGENEOUS"),
+    (
+        "join.software",
+        version("joiner", **{"xs:linux": "5.0"}),
+        "HOSTS_NOT_HOMOGENEOUS",
+    ),
+    ("join.pooling_licence", of_host("joiner", license_params=UNLICENSED), "LICENCE_RESTRICTION"),
     (
         "join.cpu_vendor",
         of_host("joiner", cpu_info={"vendor": "AuthenticAMD"}),
