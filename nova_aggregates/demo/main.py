@@ -112,7 +112,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=_zones,
         default=("nova",),
         metavar="N|A,B,...",
-        help="availability zones, a number or names; hosts are dealt out in turn (default: nova)",
+        help="availability zones, a number or names; the hosts are divided among them "
+        "(default: nova)",
     )
     parser.add_argument(
         "--time-scale",
