@@ -16,12 +16,20 @@ class Clock:
     """
 
     def __init__(self, scale: float = 1.0) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._epoch = time.time()
+        self._origin = self._loop.time()
+        self.scale = 1.0
+        self.set_scale(scale)
+
+    def set_scale(self, scale: float) -> None:
+        """Go on from now at another speed. Waits under way keep theirs. Raises ValueError."""
         if scale <= 0:
             raise ValueError("the time scale must be greater than zero")
+        moment = self._loop.time()
+        self._epoch += (moment - self._origin) * self.scale
+        self._origin = moment
         self.scale = scale
-        self._loop = asyncio.get_running_loop()
-        self._origin = self._loop.time()
-        self._epoch = time.time()
 
     def now(self) -> float:
         """Unix time as the simulated hosts see it, in seconds."""

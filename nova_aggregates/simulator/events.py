@@ -15,7 +15,7 @@ from nova_aggregates.simulator.values import TypedInt
 
 TOKEN = re.compile(r"(\d{1,20}),(\d{1,20})")
 INT64_MAX = (1 << 63) - 1
-BATCHING = 0.05  # real seconds: changes that come together are told together
+BATCHING = 0.05  # changes that come together are told together
 NOT_TABLES = ("vdi_nbd_server_info", "user", "sr_stat", "probe_result", "data_source", "event")
 EVERYTHING = "*"
 
@@ -58,20 +58,21 @@ async def event_from(call: Call, names: list[str], token: str, timeout: float) -
         cls = names[0].split("/")[0] if names else ""
         raise ApiError("INTERNAL_ERROR", "missing table", cls, "")
     wanted, since, db = subscription(names), parse_token(token), call.db
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout if timeout >= 0 else None
-    await asyncio.sleep(BATCHING)
+    clock = call.clock
+    deadline = clock.now() + timeout if timeout >= 0 else None
+    await clock.sleep(BATCHING)
     while True:
         if not call.local and call.session_ref not in call.process.sessions:
             raise ApiError("SESSION_INVALID", call.session_ref)
         events = _since(db, wanted, since)
-        left = None if deadline is None else deadline - loop.time()
+        left = None if deadline is None else (deadline - clock.now()) / clock.scale
         if events or (left is not None and left <= 0):
             return _answer(db, events)
         await _change(db, left)
 
 
 async def _change(db: Database, seconds: float | None) -> None:
+    """Wait for a change, at most so many real seconds; None waits for ever (observed)."""
     changed = db.wait_for_change()
     try:
         await asyncio.wait_for(changed.wait(), seconds)

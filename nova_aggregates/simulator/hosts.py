@@ -13,7 +13,7 @@ PLACEMENT = frozenset(["provision", "vm_resume", "vm_migrate"])
 LEAVING = frozenset(["evacuate", "reboot", "shutdown"])
 EXCLUSIVE = frozenset(["reboot", "shutdown", "apply_updates"])
 SHOWN = ["vm_migrate", "provision", "vm_resume", "enable", "evacuate", "vm_start"]
-RETRY = 0.5
+RETRY_LONGEST = 20.0  # seconds between two looks; the first are 1, 2, 4 … apart (helpers.ml)
 
 
 def conflict(db: Database, host: str, operation: str) -> tuple[str, str] | None:
@@ -67,13 +67,15 @@ def end(db: Database, host: str, task: str) -> None:
 async def _wait_for_others(call: Call, host: str, operation: str) -> None:
     """A conflicting operation makes a call wait, for up to two hours (observed for reboot)."""
     deadline = call.clock.now() + call.machine.profile.timings.lock_retry_limit
+    pause = 1.0
     while True:
         other = conflict(call.db, host, operation)
         if other is None:
             return
         if call.clock.now() > deadline:
             raise ApiError("OTHER_OPERATION_IN_PROGRESS", "host", host, other[1], other[0])
-        await call.clock.sleep(RETRY)
+        await call.clock.sleep(pause)
+        pause = min(2 * pause, RETRY_LONGEST)
 
 
 @api("host.disable")

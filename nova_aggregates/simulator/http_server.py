@@ -54,12 +54,15 @@ class Door(enum.Enum):
 class FrontEnd:
     """Listens at the host's address for as long as the host wants it to."""
 
-    def __init__(self, machine: Machine, port: int, handler: Handler) -> None:
+    def __init__(
+        self, machine: Machine, port: int, handler: Handler, *, plain_port: int | None = None
+    ) -> None:
         self.machine = machine
         self.port = port
+        self.plain_port = plain_port
         self._handler = handler
         self._context: ssl.SSLContext = machine.certificate.context()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._door = Door.SHUT
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -79,15 +82,22 @@ class FrontEnd:
     async def refuse(self) -> None:
         self._door = Door.SHUT
         self._cut()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for server in self._servers:
+            server.close()
+        self._servers = []
 
     async def _listen(self) -> None:
-        if self._server is None:
-            self._server = await asyncio.start_server(
-                self._accept, self.machine.address, self.port, backlog=800, limit=1 << 20
-            )
+        if self._servers:
+            return
+        for port, accept in ((self.port, self._accept_tls), (self.plain_port, self._accept)):
+            if port is not None:
+                server = await asyncio.start_server(
+                    accept, self.machine.address, port, backlog=800, limit=1 << 20
+                )
+                self._servers.append(server)
+
+    async def _accept_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._accept(reader, writer, tls=True)
 
     def _cut(self) -> None:
         current = asyncio.current_task()
@@ -95,12 +105,17 @@ class FrontEnd:
             if task is not current:
                 task.cancel()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, tls: bool = False
+    ) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._connections.add(task)
         try:
             if self._door is Door.OPEN:
+                await self._reachable()
+                if tls:
+                    await writer.start_tls(self._context)
                 await self._converse(reader, writer)
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that goes away or speaks no TLS is no concern of the host's
@@ -113,8 +128,6 @@ class FrontEnd:
                 writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._reachable()
-        await writer.start_tls(self._context)
         while True:
             request = await self._read(reader, writer)
             if request is None:

@@ -128,6 +128,6 @@ def exchange_certificates(machine: Machine, db: Database) -> None:
     bundle = {machine.disk.certificate_id}
     for _, member in machine.site.members(db):
         bundle.add(member.disk.certificate_id)
-        if member.answers:
+        if machine.site.up(db, member):
             member.disk.trusted |= {machine.disk.certificate_id, member.disk.certificate_id}
     machine.disk.trusted |= bundle

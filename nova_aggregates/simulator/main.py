@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N,…",
         help="numbers of the hosts, from 1, that have a CPU of another vendor",
     )
+    add("--plain-port", type=int, metavar="PORT", help="also serve without TLS, as on port 80")
     add("--control-port", type=int, metavar="PORT", help="control API, on 127.0.0.1 only")
     add("--verbose", action="store_true", help="log what the hosts do")
     return found
@@ -82,7 +83,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
 
 async def serve(plan: Plan, options: argparse.Namespace) -> None:
     """Until SIGTERM or SIGINT. Raises PortInUse, BadAddress."""
-    simulation = Simulation(plan, port=options.port, time_scale=options.time_scale)
+    simulation = Simulation(
+        plan, port=options.port, time_scale=options.time_scale, plain_port=options.plain_port
+    )
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

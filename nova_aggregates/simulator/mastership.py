@@ -70,7 +70,7 @@ def become_master(machine: Machine, db: Database, host: str) -> None:
 @api("pool.sync_database")
 async def sync_database(call: Call) -> None:
     for _, member in call.machine.site.members(call.db):
-        if member.answers and member.process is not None and not member.process.is_master:
+        if member is not call.master and call.machine.site.up(call.db, member):
             member.disk.backup = call.db.clone()
 
 
@@ -80,7 +80,7 @@ async def certificate_sync(call: Call) -> None:
     members = [m for _, m in call.machine.site.members(call.db)]
     bundle = {m.disk.certificate_id for m in members}
     for member in members:
-        if member.answers:
+        if call.machine.site.up(call.db, member):
             member.disk.trusted |= bundle
 
 

@@ -98,15 +98,15 @@ def plan(call: Call, host: str) -> dict[str, ApiError | str]:
     """For every guest of the host a destination or what keeps it here (compute_evacuation_plan).
 
     A guest must be able to run on every other enabled host, memory apart; then they are packed.
+    The order is that of a hash table there: nobody should rely on it.
     """
     db = call.db
     targets = [h for h, r in db.find("host") if h != host and r["enabled"]]
     free = {h: guests.free_memory(call, h) for h in targets}
-    found: dict[str, ApiError | str] = {}
-    order = sorted(guests.residents(db, host), key=lambda v: -guests.needed(db.get("VM", v)))
-    for vm in order:
-        found[vm] = _destination(call, vm, targets, free)
-    return found
+    present = guests.residents(db, host)
+    order = sorted(present, key=lambda v: -guests.needed(db.get("VM", v)))
+    found = {vm: _destination(call, vm, targets, free) for vm in order}
+    return {vm: found[vm] for vm in [*present[1:], *present[:1]]}
 
 
 def _destination(call: Call, vm: str, targets: list[str], free: dict[str, int]) -> ApiError | str:
@@ -139,7 +139,8 @@ def preventing(call: Call, host: str) -> dict[str, list[str]]:
 def blockers(call: Call, host: str) -> dict[str, list[str]]:
     """Guest -> why it cannot leave the host."""
     call.db.get("host", host)
-    return {v: e.description for v, e in plan(call, host).items() if isinstance(e, ApiError)}
+    chosen = reversed(plan(call, host).items())
+    return {v: e.description for v, e in chosen if isinstance(e, ApiError)}
 
 
 @api("host.assert_can_evacuate")

@@ -19,7 +19,7 @@ class Timings:
     refused: float = 0.3
     emergency: float = 0.25
     enable: float = 0.7  # from hello to enabled
-    new_master_enable: float = 6.6
+    new_master_enable: float = 7.6
     new_master_per_missing: float = 8.5
     login_failure: float = 1.9
     restart_agent: float = 1.0
@@ -35,9 +35,9 @@ class Timings:
     unreachable: float = 140.0  # until CANNOT_CONTACT_HOST when nothing answers at all
     refusing: float = 70.0  # the same when connections are refused
     probe_dead: float = 3.0  # is a host alive? (host.destroy, declare_dead)
-    checks: float = 0.6  # the pre-join checks
-    exchange: float = 0.9  # certificates, at the pool's master
-    import_objects: float = 0.9
+    checks: float = 0.4  # the pre-join checks
+    exchange: float = 0.5  # certificates, at the pool's master
+    import_objects: float = 0.3
     eject: float = 0.35
     lock_retry_limit: float = 7200.0
     task_gc: float = 3900.0
@@ -93,7 +93,7 @@ BARE = Profile(
     name="bare",
     timings=Timings(boot=11.7, first_boot=4.9, power_on=8.5),
     guests=GuestTimings(
-        start=0.1, stop=0.05, clean_stop=0.05, migrate_setup=0.1, bandwidth=100 * GIB
+        start=0.1, stop=0.05, clean_stop=0.05, migrate_setup=0.3, bandwidth=100 * GIB
     ),
     storage=False,
     memory_total=1024 * GIB,

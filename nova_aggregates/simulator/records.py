@@ -6,7 +6,7 @@ import functools
 import hashlib
 from typing import Any
 
-from nova_aggregates.simulator import certificates
+from nova_aggregates.simulator import certificates, pool_operations
 from nova_aggregates.simulator.database import Database, Record
 from nova_aggregates.simulator.datamodel import read_data
 from nova_aggregates.simulator.errors import NULL_REF
@@ -309,6 +309,7 @@ def create_pool(db: Database, machine: Machine) -> str:
         last_update_sync=EPOCH,
         ha_reboot_vm_on_internal_shutdown=True,
     )
+    pool_operations.refresh_allowed(db)
     db.create("network", **INTERNAL_NETWORK, MTU=1500, managed=True)
     if not machine.disk.first_boot:
         create_pool_network(db, machine, host)

@@ -52,24 +52,33 @@ class PortInUse(Exception):
 class Simulation:
     """Start, stop and describe one site."""
 
-    def __init__(self, plan: Plan, *, port: int, time_scale: float) -> None:
+    def __init__(
+        self, plan: Plan, *, port: int, time_scale: float, plain_port: int | None = None
+    ) -> None:
         self.plan = plan
         self.port = port
+        self.plain_port = plain_port
         self.clock = Clock(time_scale)
         self.site: Site = builder.build(plan, self.clock)
         self._work: asyncio.Task[None] | None = None
 
+    @property
+    def ports(self) -> str:
+        return f"{self.port} or {self.plain_port}" if self.plain_port else str(self.port)
+
     async def start(self) -> None:
         """Raises PortInUse."""
         for machine in self.site.machines:
-            machine.listener = FrontEnd(machine, self.port, web.handle)
+            machine.listener = FrontEnd(
+                machine, self.port, web.handle, plain_port=self.plain_port
+            )
         try:
             await builder.start_site(self.site, self.plan)
         except OSError as error:
             await self.stop()
             if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
                 raise PortInUse(
-                    f"port {self.port} cannot be used at the simulated hosts' addresses "
+                    f"port {self.ports} cannot be used at the simulated hosts' addresses "
                     f"({os.strerror(error.errno)}); stop what listens there, or give another --port"
                 ) from None
             raise

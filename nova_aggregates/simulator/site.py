@@ -145,6 +145,19 @@ class Site:
         await self.clock.sleep(self.profile.timings.probe_dead)
         return False
 
+    def up(self, db: Database, machine: Machine) -> bool:
+        """Is the machine's toolstack a working part of the pool whose database this is?
+
+        Between a join and its restart it still is the master of the pool that it left.
+        """
+        process = machine.process
+        if not machine.answers or process is None:
+            return False
+        if process.is_master:
+            return process.db is db
+        master = self.by_address(process.master_address or "")
+        return master is not None and master.process is not None and master.process.db is db
+
     def members(self, db: Database) -> Iterable[tuple[str, Machine]]:
         """The machines behind the host records that are machines of this site."""
         for ref, record in db.find("host"):

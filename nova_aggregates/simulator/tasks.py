@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nova_aggregates.simulator import xmlrpc
+from nova_aggregates.simulator import backtraces, xmlrpc
 from nova_aggregates.simulator.calls import Call, api, create_task
 from nova_aggregates.simulator.clock import Clock
 from nova_aggregates.simulator.database import Database
@@ -25,17 +25,18 @@ def start_async(call: Call, work: Callable[[], Awaitable[Any]]) -> str:
     call.task = ref
     if call.method.name in CANCELLABLE:
         db.set("task", ref, allowed_operations=["cancel"])
-    call.process.spawn(_run(db, call.clock, ref, work, call.method.result))
+    call.process.spawn(_run(call, db, ref, work))
     return ref
 
 
-async def _run(
-    db: Database, clock: Clock, ref: str, work: Callable[[], Awaitable[Any]], kind: str
-) -> None:
+async def _run(call: Call, db: Database, ref: str, work: Callable[[], Awaitable[Any]]) -> None:
+    clock = call.clock
     try:
         result = await work()
     except ApiError as error:
-        complete(db, clock, ref, status="failure", error_info=error.description)
+        trace = backtraces.of_failure(error.code, call.machine.name)
+        info = error.description
+        complete(db, clock, ref, status="failure", error_info=info, backtrace=trace)
     except ProcessGone:
         return
     else:

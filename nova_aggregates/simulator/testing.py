@@ -122,9 +122,11 @@ class SimulatedSite:
         self._loop.close()
 
     async def _start(self) -> None:
-        base, port = free_place()
+        base, (port, plain_port) = free_place()
         plan = Plan(base_address=base, **self._options)
-        simulation = Simulation(plan, port=port, time_scale=self.time_scale)
+        simulation = Simulation(
+            plan, port=port, time_scale=self.time_scale, plain_port=plain_port
+        )
         await simulation.start()
         self.simulation = simulation
 
@@ -138,6 +140,11 @@ class SimulatedSite:
         if self.simulation is None:
             raise RuntimeError("the site runs only inside the with block")
         return self.simulation
+
+    @property
+    def plain_port(self) -> int:
+        """Where the hosts answer without TLS."""
+        return self._running.plain_port or 0
 
     @property
     def hosts(self) -> tuple[SimulatedHost, ...]:
@@ -174,10 +181,11 @@ class SimulatedSite:
         self.run(self._running.reset())
 
 
-def free_place() -> tuple[str, int]:
-    """A /24 of the loopback network and a port that this process alone is likely to use."""
+def free_place() -> tuple[str, tuple[int, int]]:
+    """A /24 of the loopback network and two ports that nobody else is likely to use."""
     chance = random.Random(os.urandom(8))  # noqa: S311 no secret
     base = f"127.{chance.randrange(20, 250)}.{chance.randrange(1, 250)}.1"
-    with socket.socket() as probe:
-        probe.bind((base, 0))
-        return base, int(probe.getsockname()[1])
+    with socket.socket() as first, socket.socket() as second:
+        first.bind((base, 0))
+        second.bind((base, 0))
+        return base, (first.getsockname()[1], second.getsockname()[1])

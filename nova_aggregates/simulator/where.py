@@ -16,7 +16,7 @@ TOKEN = re.compile(
     r'\s*(?:(?P<word>field|and|or|not|true|false)|(?P<text>"[^"]*")|(?P<mark>[()=]))'
 )
 SYNTAX = "Xapi_database.Db_filter_parse.MenhirBasics.Error"
-LEXING = 'Failure("lexing: empty symbol")'
+LEXING = 'Failure("lexing: empty token")'
 
 
 def parse(expression: str, columns: dict[str, Field]) -> Test:

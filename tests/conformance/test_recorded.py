@@ -1,0 +1,48 @@
+"""Every recorded scenario, replayed against the simulator, without a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance import recorded
+
+WHERE = recorded.directory()
+SCALED = recorded.Scaled(1.0)
+TOOLS = recorded.Tools(WHERE, SCALED) if WHERE else None
+
+# The tools look at the hosts every 200 ms of the hosts' time. Where states are short, the faster
+# the clock, the more of them fall between two looks; long silences have none.
+USUAL_SCALE = 12.0
+LONG_SCALE = 60.0
+LONG_SECONDS = 150.0
+SLOW_SCALE = 4.0  # a second chance, where a busy machine may have blurred the first
+
+if TOOLS is None:
+    pytest.skip(
+        f"the recordings of a real xapi are not here; {recorded.VARIABLE} names their directory",
+        allow_module_level=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def replayer() -> Iterator[recorded.Replayer]:
+    assert TOOLS is not None
+    with recorded.running_simulator() as simulator:
+        yield recorded.Replayer(TOOLS, simulator, SCALED)
+
+
+@pytest.mark.parametrize("name", TOOLS.names)
+def test_as_recorded(name: str, replayer: recorded.Replayer) -> None:
+    assert TOOLS is not None
+    usual = LONG_SCALE if TOOLS.seconds(name) > LONG_SECONDS else USUAL_SCALE
+    differences: list[tuple[object, ...]] = []
+    for scale in (usual, SLOW_SCALE):
+        new = replayer.run(name, scale)
+        assert "aborted" not in new, new["aborted"]
+        differences = TOOLS.differences(name, new)
+        if not differences or scale == SLOW_SCALE:
+            break
+        replayer.start_afresh()
+    assert not differences, recorded.describe(differences)
