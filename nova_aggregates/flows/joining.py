@@ -14,7 +14,7 @@ from nova_aggregates.flows.step import Act, Learn
 from nova_aggregates.flows.work import Work
 from nova_aggregates.objects import Action, Finding
 from nova_aggregates.xenapi.errors import ApiFailure, XenError
-from nova_aggregates.xenapi.types import HostView
+from nova_aggregates.xenapi.types import PoolView
 
 STARTING = "HOST_STILL_BOOTING"
 TLS_CHECK = "join.tls_verification"  # its name in nova_aggregates.xenapi.preflight
@@ -98,11 +98,16 @@ class Preflight(_JoinStep):
             )
 
         work.until(look, min(work.timing.handover, work.timing.join), late)
-        curable = tls_is_curable(work)
-        against = [each for each in blocking(found) if not (curable and each.check == TLS_CHECK)]
+        against = [each for each in blocking(found) if not self._is_ours_to_mend(each)]
         if against:
             rest = [each for each in found if each not in against]
             raise StepFailed.from_findings([*against, *rest])
+
+    def _is_ours_to_mend(self, finding: Finding) -> bool:
+        if finding.check != TLS_CHECK or not was_ejected(self.work):
+            return False
+        with self.work.pool_session() as pool:
+            return pool.observe().tls_verification_enabled
 
 
 class VerifyCertificates(_JoinStep):
@@ -116,24 +121,22 @@ class VerifyCertificates(_JoinStep):
 
     def act(self, facts: Joining) -> None:
         work = self.work
-        with work.pool_session() as pool:
-            wanted = pool.observe().tls_verification_enabled
-        if not wanted or not tls_is_curable(work):
+        if not was_ejected(work):
             return
+        with work.pool_session() as pool:
+            if not pool.observe().tls_verification_enabled:
+                return
         with work.host_session(work.host()) as joiner:
             view = joiner.observe()
             if view.uuid == facts.own_pool_uuid and not view.tls_verification_enabled:
                 joiner.enable_tls_verification()
 
 
-def tls_is_curable(work: Work) -> bool:
-    """Whether the host lacks TLS verification because we ejected it before; then that is ours to
-    mend. On any other host it is its administrator's decision."""
-    with work.pool_session() as pool:
-        if not pool.observe().tls_verification_enabled:
-            return False
-    ended = work.managers.operations.index(host=work.operation.host)
-    return any(each.action is Action.REMOVE_HOST and each.state.ended for each in ended)
+def was_ejected(work: Work) -> bool:
+    """Whether we ejected the host before: only then it is ours to mend that its TLS verification
+    is off. On any other host that is its administrator's decision."""
+    past = work.managers.operations.index(host=work.operation.host)
+    return any(each.action is Action.REMOVE_HOST and each.state.ended for each in past)
 
 
 class _Place(enum.Enum):
@@ -150,26 +153,22 @@ class Join(_JoinStep):
         return not facts.member
 
     def act(self, facts: Joining) -> None:
-        place, record = self._look(facts)
-        if place is _Place.ALONE and record is not None:
-            # Either an earlier join was agreed to and the host has not restarted yet, or it failed
-            # after making the record. Time tells.
-            place = self._await_clarity(facts)
-        elif place is _Place.UNCLEAR:
+        place, view = self._look(facts)
+        if place is _Place.UNCLEAR or (place is _Place.ALONE and view.host(facts.host_uuid)):
+            # A record beside a host that still stands alone: either an earlier join was agreed to
+            # and the host has not restarted yet, or it failed after making the record.
             place = self._await_clarity(facts)
         if place is _Place.MEMBER:
             return
-        work = self.work
-        pool = work.established()
-        with work.pool_session() as session:
-            master = work.observe_pool(session).master
-        if master is None:
+        if view.master is None:
             raise StepFailed.of(
                 "POOL_HAS_NO_MASTER", "The pool names no master.", "Look at the pool's master."
             )
+        work = self.work
+        credentials = work.established().credentials
         try:
             with work.host_session(work.host()) as joiner:
-                joiner.join(master.address, pool.credentials.username, pool.credentials.password)
+                joiner.join(view.master.address, credentials.username, credentials.password)
         except ApiFailure:
             raise
         except XenError as error:
@@ -178,18 +177,19 @@ class Join(_JoinStep):
 
     def undo(self, facts: Joining) -> None:
         """A join that fails late leaves a record without a host in the pool."""
-        place, record = self._look(facts)
+        place, view = self._look(facts)
+        record = view.host(facts.host_uuid)
         if place is _Place.ALONE and record is not None and not (record.enabled or record.live):
             with self.work.pool_session() as session:
                 session.destroy_host(facts.host_uuid)
 
-    def _look(self, facts: Joining) -> tuple[_Place, HostView | None]:
+    def _look(self, facts: Joining) -> tuple[_Place, PoolView]:
         alone = self._alone(facts)
         with self.work.pool_session() as session:
-            record = self.work.observe_pool(session).host(facts.host_uuid)
+            view = self.work.observe_pool(session)
         if alone:
-            return _Place.ALONE, record
-        return (_Place.MEMBER if record is not None else _Place.UNCLEAR), record
+            return _Place.ALONE, view
+        return (_Place.MEMBER if view.host(facts.host_uuid) else _Place.UNCLEAR), view
 
     def _alone(self, facts: Joining) -> bool:
         try:
@@ -203,7 +203,7 @@ class Join(_JoinStep):
         work = self.work
 
         def look() -> bool:
-            place, _record = self._look(facts)
+            place, _view = self._look(facts)
             if place is _Place.UNCLEAR:
                 raise NotYet("The host does not answer, and the pool does not have it.")
             return place is _Place.MEMBER

@@ -152,37 +152,3 @@ def test_lost_answers(
     inside = done is method.endswith("join")
     assert truth.pool("host1").ready == ({"host1", "host2"} if inside else {"host1"})
     assert bench.show(blue).hosts == (("host1", "host2") if inside else ("host1",))
-
-
-def test_two_quick_first_adds_make_one_pool_fifty_times(
-    bench: Bench, site: SimulatedSite, truth: Truth
-) -> None:
-    """Of the service of 2012 each of two such hosts could become a master of its own."""
-    bench.start(TIMING)
-    for turn in range(25):
-        blue, red = bench.aggregate(f"blue{turn}"), bench.aggregate(f"red{turn}")
-        adds = [
-            bench.add(blue, "host1"),
-            bench.add(red, "host3"),
-            bench.add(blue, "host2"),
-            bench.add(red, "host4"),
-        ]
-        bench.succeeded(*adds)
-        for aggregate, (master, slave) in (
-            (blue, ("host1", "host2")),
-            (red, ("host3", "host4")),
-        ):
-            pool = truth.pool(master)
-            assert pool.ready == {master, slave}
-            assert truth.master_seen_by(slave) == site.host(master).address
-            assert bench.show(aggregate).hosts == (master, slave)
-        removals = [
-            bench.remove(aggregate, host)
-            for aggregate, host in (
-                (blue, "host2"),
-                (blue, "host1"),
-                (red, "host4"),
-                (red, "host3"),
-            )
-        ]
-        bench.succeeded(*removals)
