@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import re
 import time
@@ -30,8 +31,7 @@ from nova_aggregates.exceptions import (
 
 SYNC_COMMAND = "nova-aggregates-manage db sync"
 DOWNGRADE_COMMAND = "nova-aggregates-manage db downgrade"
-LOCK_NAME = "nova_aggregates_migration"
-LOCK_KEY = 0x6E6F7661  # the same name for PostgreSQL, which wants a number
+LOCK_KEY = 0x6E6F7661  # of our own choice; PostgreSQL names locks by number
 LOCK_WAIT = 60  # seconds
 
 _SCRIPT = re.compile(r"^(\d{3,})_\w+\.py$")
@@ -74,6 +74,14 @@ def check(url: str) -> None:
     :raises DatabaseUnavailable: the database cannot be reached.
     """
     actual, wanted = version(url), needed()
+    if actual == wanted:
+        with _engine(url) as engine:
+            if not sa.inspect(engine).has_table("logbooks"):
+                raise SchemaMismatch(
+                    actual=f"{actual} without the tables of TaskFlow",
+                    needed=wanted,
+                    command=SYNC_COMMAND,
+                )
     if actual < wanted:
         raise SchemaMismatch(actual=actual, needed=wanted, command=SYNC_COMMAND)
     if actual > wanted:
@@ -94,7 +102,7 @@ def sync(url: str, version: int | None = None) -> int:
     newest = needed()
     target = newest if version is None else version
     _require_known(target, newest)
-    with _engine(url) as engine, _alone(engine):
+    with _engine(url) as engine, alone(engine):
         actual = _current(engine)
         if actual > newest:
             raise SchemaMismatch(
@@ -124,7 +132,7 @@ def downgrade(url: str, version: int) -> int:
     _require_known(version, newest)
     if _is_missing_file(url):
         return 0
-    with _engine(url) as engine, _alone(engine):
+    with _engine(url) as engine, alone(engine):
         actual = _current(engine)
         if actual > newest:
             raise SchemaMismatch(
@@ -186,8 +194,12 @@ def _version(connection: Connection) -> int:
 
 
 @contextlib.contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Two runs at the same time would both create the same tables."""
+def alone(engine: Engine) -> Iterator[None]:
+    """Keep every other migration of this database waiting: two runs at the same time would both
+    create the same tables.
+
+    :raises DatabaseUnavailable: another one did not end within ``LOCK_WAIT`` seconds.
+    """
     if engine.dialect.name == "sqlite":
         with _directory_lock(Path(engine.url.database or "").absolute().parent):
             yield
@@ -196,7 +208,9 @@ def _alone(engine: Engine) -> Iterator[None]:
         "postgresql": ("SELECT pg_try_advisory_lock(:it)", "SELECT pg_advisory_unlock(:it)"),
         "mysql": ("SELECT GET_LOCK(:it, 0)", "SELECT RELEASE_LOCK(:it)"),
     }[engine.dialect.name]
-    it = {"it": LOCK_KEY if engine.dialect.name == "postgresql" else LOCK_NAME}
+    # PostgreSQL's lock is one of the database, MySQL's one of the whole server.
+    name = hashlib.sha256(f"nova-aggregates {engine.url.database}".encode()).hexdigest()[:40]
+    it = {"it": LOCK_KEY if engine.dialect.name == "postgresql" else name}
     with engine.connect() as connection:
         deadline = time.monotonic() + LOCK_WAIT
         while not connection.execute(sa.text(take), it).scalar():

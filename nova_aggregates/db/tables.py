@@ -184,6 +184,7 @@ operations = sa.Table(
     sa.UniqueConstraint("running_slot", name="uniq_operations_running_slot"),
     sa.Index("ix_operations_aggregate_state", "aggregate_id", "state"),
     sa.Index("ix_operations_host_state", "host_id", "state"),
+    sa.Index("ix_operations_host_name", "host_name"),
     sa.Index("ix_operations_state", "state"),
     **OPTIONS,
 )

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -442,6 +444,44 @@ def test_a_forked_child_uses_connections_of_its_own(database: Database) -> None:
         database.run(increment)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert database.query(value) == 11
+
+
+GREEN = """
+import eventlet
+eventlet.monkey_patch()
+import sqlite3, sys
+import sqlalchemy as sa
+from nova_aggregates.db.engine import Database
+from nova_aggregates.db.tables import generation
+
+database = Database(f"sqlite:///{sys.argv[1]}", lock_timeout=5)
+other = sqlite3.connect(sys.argv[1], isolation_level=None)
+other.execute("BEGIN IMMEDIATE")
+eventlet.spawn_after(0.2, other.execute, "COMMIT")
+
+def work(connection):
+    value = connection.execute(sa.select(generation.c.value)).scalar_one()
+    connection.execute(sa.update(generation).values(value=value + 1))
+
+pool = eventlet.GreenPool()
+for _ in range(20):
+    pool.spawn(database.run, work)
+pool.waitall()
+print(database.query(lambda c: c.execute(sa.select(generation.c.value)).scalar_one()))
+"""
+
+
+def test_waiting_for_sqlite_lets_other_green_threads_run(sqlite_path: Path) -> None:
+    """Among them the one that holds the lock: waiting inside SQLite would be waiting for ever."""
+    migration.sync(f"sqlite:///{sqlite_path}")
+    run = subprocess.run(
+        [sys.executable, "-c", GREEN, str(sqlite_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.stdout == "21\n", run.stderr
 
 
 def test_taskflow_keeps_its_records_through_the_same_engine(database: Database) -> None:

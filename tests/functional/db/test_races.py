@@ -34,7 +34,7 @@ from tests.functional.db.conftest import FAILURE, WHO, Site
 from tests.functional.db.test_hosts import REGISTRATION
 
 T = TypeVar("T")
-ROUNDS = 6
+ROUNDS = 4
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_any_order_of_requests(tmp_path: Path) -> None:
     Requests.box = SecretBox.create(tmp_path / "key")
     machine = Requests.TestCase
     machine.settings = settings(
-        max_examples=40,
+        max_examples=30,
         stateful_step_count=25,
         deadline=None,
         database=None,
