@@ -117,7 +117,8 @@ class Connection:
         return tuple(self._blot(text) for text in texts)
 
     def close(self) -> None:
-        """Logs out, unless the connection already broke: a toolstack that restarts forgets us."""
+        """Logs out, unless the last call broke the connection: a toolstack that restarts forgets
+        its sessions, and a dead host would hold us up."""
         if self._alive:
             with contextlib.suppress(errors.XenError):
                 self._run("session.logout", _LOGOUT_TIMEOUT_SECONDS, self._sdk._logout)
@@ -126,7 +127,6 @@ class Connection:
 
     def _open(self, method: str, *params: str) -> None:
         self._run(f"session.{method}", None, lambda: self._sdk._login(method, params))
-        self._alive = True
         self._secrets.add(str(self._sdk.handle))
 
     def _run(self, method: str, timeout: float | None, send: Any) -> Any:
@@ -135,7 +135,9 @@ class Connection:
         with self._lock:
             self._transport.call_timeout = timeout or self.timeouts.call
             try:
-                return send()
+                value = send()
+                self._alive = self._sdk.handle is not None
+                return value
             except XenAPI.Failure as failure:
                 error = self._failed(failure, method)
                 outcome = error.code

@@ -27,6 +27,8 @@ class Watch:
     progress: Callable[[float], None] | None = None
 
 
+# Only tidiness: the toolstack forgets ended tasks by itself after an hour.
+_DESTROY_TIMEOUT_SECONDS = 5.0
 _ENDED = ("success", "failure", "cancelled")
 
 
@@ -71,7 +73,7 @@ def _look_again(connection: Connection, method: str, task: str) -> Record:
 
 def _result(connection: Connection, method: str, task: str, record: Record) -> str:
     with contextlib.suppress(errors.XenError):
-        connection.call("task.destroy", task)
+        connection.call("task.destroy", task, timeout=_DESTROY_TIMEOUT_SECONDS)
     if record.text("status") == "success":
         return record.text("result")
     details = connection.blotted(record.texts("error_info")) or ("TASK_CANCELLED", task)

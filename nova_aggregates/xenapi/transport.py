@@ -183,13 +183,16 @@ class _Connection(http.client.HTTPConnection):
         """Whether the other side has neither closed an idle connection nor sent anything."""
         if self.sock is None:
             return False
+        # Not settimeout(0): eventlet's sockets would then wait, for no time at all, and fail.
+        self.sock.setblocking(False)
         try:
-            self.sock.settimeout(0)
             self.sock.recv(1)
         except ssl.SSLWantReadError:
             return True
         except OSError:
             return False
+        finally:
+            self.sock.setblocking(True)
         return False
 
     def answer_by(self, deadline: float, limit: int) -> None:

@@ -78,9 +78,9 @@ ENTRIES = (
     Entry(
         "HOST_IS_SLAVE",
         Situation.IDENTITY,
-        "The host is a member of another pool, whose master is at {0}",
+        "The host is a member of a pool whose master is at {0}",
         "Only the master of a pool accepts logins.",
-        "Use the pool's master, or remove the host from that pool first.",
+        "Ask that master. If it should not be in that pool, remove the host from it first.",
     ),
     Entry(
         "SESSION_AUTHENTICATION_FAILED",

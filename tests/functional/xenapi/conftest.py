@@ -5,11 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from xen_peer import Certificate, Peer, Script, make_certificate
+from xen_peer import PASSWORD, Certificate, Peer, Script, make_certificate
 
 from nova_aggregates.xenapi.types import Endpoint, Trust
-
-PASSWORD = "s3cret-Pa55"
 
 
 @pytest.fixture(scope="session")

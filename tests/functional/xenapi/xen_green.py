@@ -49,6 +49,8 @@ def one_connection_for_all() -> None:
         pool = eventlet.GreenPool()
         answers = list(pool.imap(lambda _n: connection.call("quick.get_it"), range(10)))
         assert len(set(answers)) == 10, answers
+        used = {connection.call("which.get_it") for _ in range(3)}
+        assert len(used) == 1, used
 
 
 def trouble() -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 SESSION = "OpaqueRef:5e55-10n"
+PASSWORD = "s3cret-Pa55"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,17 +29,26 @@ class Certificate:
     path: Path  # certificate and key
     pem: str
     fingerprint: str
+    name: x509.Name
+    key: ec.EllipticCurvePrivateKey
 
 
-def make_certificate(directory: Path, name: str, address: str = "127.0.0.1") -> Certificate:
-    """A self-signed one that names ``address``."""
+def make_certificate(
+    directory: Path,
+    name: str,
+    address: str = "127.0.0.1",
+    *,
+    issuer: Certificate | None = None,
+    authority: bool = False,
+) -> Certificate:
+    """One that names ``address``; self-signed unless there is an issuer."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(issuer.name if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
@@ -46,7 +56,8 @@ def make_certificate(directory: Path, name: str, address: str = "127.0.0.1") -> 
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), False
         )
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), True)
+        .sign(issuer.key if issuer else key, hashes.SHA256())
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     path = directory / f"{name}.pem"
@@ -59,7 +70,7 @@ def make_certificate(directory: Path, name: str, address: str = "127.0.0.1") -> 
         )
     )
     der = certificate.public_bytes(serialization.Encoding.DER)
-    return Certificate(path, pem.decode(), hashlib.sha256(der).hexdigest())
+    return Certificate(path, pem.decode(), hashlib.sha256(der).hexdigest(), subject, key)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,7 +107,12 @@ def test_unknown_code_passes_through_with_its_parameters() -> None:
         ("OPERATION_NOT_ALLOWED", ("whatever",), "pool.join", "whatever"),
         ("HOSTS_NOT_HOMOGENEOUS", ("CPUs differ",), "pool.join", "vendors"),
         ("HOST_IS_SLAVE", ("10.0.0.1",), "pool.join", "given as the pool's master is a member"),
-        ("HOST_IS_SLAVE", ("10.0.0.1",), "session.login_with_password", "of another pool"),
+        (
+            "HOST_IS_SLAVE",
+            ("10.0.0.1",),
+            "session.login_with_password",
+            "a pool whose master is at 10.0.0.1",
+        ),
         (
             "SESSION_AUTHENTICATION_FAILED",
             ("root", "Authentication failure"),
