@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from xen_peer import PASSWORD, Certificate, Peer, Script, make_certificate
 
 from nova_aggregates.xenapi.types import Endpoint, Trust
+from tests.functional.xenapi.xen_peer import PASSWORD, Certificate, Peer, Script, make_certificate
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from xen_peer import SESSION, Failure, Peer, Request, Script
 
 from nova_aggregates.xenapi import errors
 from nova_aggregates.xenapi.connection import connect, connect_pool
 from nova_aggregates.xenapi.types import Endpoint, Timeouts
+from tests.functional.xenapi.xen_peer import SESSION, Failure, Peer, Request, Script
 
 QUICK = Timeouts(connect=1.0, call=2.0)
 

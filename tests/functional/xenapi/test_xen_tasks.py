@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from xen_peer import Failure, Peer, Request, logs_in
 
 from nova_aggregates.xenapi import errors, host, pool, tasks
 from nova_aggregates.xenapi.connection import Connection, connect
 from nova_aggregates.xenapi.tasks import Watch
 from nova_aggregates.xenapi.types import Endpoint, Timeouts
+from tests.functional.xenapi.xen_peer import Failure, Peer, Request, logs_in
 
 WATCH = Watch(interval=0.01, deadline=5)
 TASK = "OpaqueRef:task"

@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xen_peer import (
+
+from nova_aggregates.xenapi import errors, transport
+from nova_aggregates.xenapi.connection import connect, connect_local, is_reading
+from nova_aggregates.xenapi.types import Endpoint, Timeouts, Trust
+from tests.functional.xenapi.xen_peer import (
     PASSWORD,
     SESSION,
     Certificate,
@@ -28,10 +32,6 @@ from xen_peer import (
     logs_in,
     make_certificate,
 )
-
-from nova_aggregates.xenapi import errors, transport
-from nova_aggregates.xenapi.connection import connect, connect_local, is_reading
-from nova_aggregates.xenapi.types import Endpoint, Timeouts, Trust
 
 OTHER_PASSWORD = "an0ther-Pa55"
 QUICK = Timeouts(connect=2.0, call=0.4)

@@ -6,7 +6,11 @@ import datetime
 import xmlrpc.client
 
 import pytest
-from xen_records import (
+
+from nova_aggregates.xenapi.decode import Record, Table, moment, seconds
+from nova_aggregates.xenapi.observe import observe
+from nova_aggregates.xenapi.types import HostView, PoolView
+from tests.unit.xenapi.xen_records import (
     NULL,
     MemoryConnection,
     Records,
@@ -19,10 +23,6 @@ from xen_records import (
     standalone,
     vm,
 )
-
-from nova_aggregates.xenapi.decode import Record, Table, moment, seconds
-from nova_aggregates.xenapi.observe import observe
-from nova_aggregates.xenapi.types import HostView, PoolView
 
 GIB = 1024**3
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from xen_records import (
+
+from nova_aggregates.xenapi import errors, preflight
+from nova_aggregates.xenapi.types import Finding, Severity
+from tests.unit.xenapi.xen_records import (
     NULL,
     MemoryConnection,
     Records,
@@ -23,9 +26,6 @@ from xen_records import (
     vdi,
     vm,
 )
-
-from nova_aggregates.xenapi import errors, preflight
-from nova_aggregates.xenapi.types import Finding, Severity
 
 
 @dataclasses.dataclass
