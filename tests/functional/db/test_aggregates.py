@@ -186,6 +186,13 @@ class TestUpdate:
         assert renamed is not None
         assert renamed.state is OperationState.QUEUED
 
+    def test_a_rename_waits_behind_the_last_remove(self, site: Site) -> None:
+        """Should that fail, the pool is still there and must have the new name."""
+        site.host("host1")
+        aggregate = site.aggregate("a", "host1")
+        site.aggregates.remove_host(WHO, aggregate.id, "host1")
+        assert site.aggregates.update(WHO, aggregate.id, name="b").operation is not None
+
     def test_the_same_name_again_is_no_rename(self, site: Site) -> None:
         site.host("host1")
         aggregate = site.aggregate("a", "host1")
