@@ -45,14 +45,6 @@ class Snapshot:
     def version(self) -> Mapping[str, str]:
         return self.master.mapping("software_version")
 
-    def name_of(self, ref: str) -> str | None:
-        """The name behind a reference of this side."""
-        for name, table in self.tables.items():
-            label = table.named(ref)
-            if label:
-                return f"{name} {label}"
-        return None
-
 
 def of_records(records: Mapping[str, Mapping[str, Mapping[str, Any]] | None]) -> Snapshot:
     """From what get_all_records gave, by class; None for a class that is not offered."""
