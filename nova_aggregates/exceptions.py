@@ -112,5 +112,9 @@ class SchemaMismatch(NovaAggregatesError):
     )
 
 
+class LockServiceUnavailable(NovaAggregatesError):
+    template = "The lock service of [coordination] backend_url does not answer: {reason}."
+
+
 class ConfigurationInvalid(NovaAggregatesError):
     template = "{what}: {cure}"

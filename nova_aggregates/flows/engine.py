@@ -12,7 +12,12 @@ import uuid
 
 from oslo_config import cfg
 
-from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError, OperationLost
+from nova_aggregates.exceptions import (
+    DatabaseUnavailable,
+    LockServiceUnavailable,
+    NovaAggregatesError,
+    OperationLost,
+)
 from nova_aggregates.flows.execution import Executor, Verdict
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.locks import AggregateLock, Locks
@@ -60,7 +65,7 @@ class Runner:
         self._busy: dict[int, threading.Thread] = {}  # by aggregate
         self._not_before: dict[str, float] = {}  # by operation: it was left not long ago
         self._main: threading.Thread | None = None
-        self._database_away = False
+        self._away = ""  # what does not answer, so that it is told once
 
     def start(self) -> None:
         """Begin to work, in the background."""
@@ -101,14 +106,19 @@ class Runner:
             self._wake.clear()
             try:
                 self._look()
-                self._database_away = False
-            except DatabaseUnavailable as reason:
-                if not self._database_away:
-                    LOG.error("runner.database_unavailable reason=%s", reason)
-                self._database_away = True
+                self._tell_away("")
+            except (DatabaseUnavailable, LockServiceUnavailable) as reason:
+                self._tell_away(str(reason))
             except Exception:
                 LOG.exception("runner.defect")
             self._wake.wait(self._settings.poll_interval)
+
+    def _tell_away(self, reason: str) -> None:
+        if reason and not self._away:
+            LOG.error("runner.waits reason=%s", reason)
+        elif self._away and not reason:
+            LOG.info("runner.goes_on")
+        self._away = reason
 
     def _sweep(self) -> None:
         """Close the books of operations whose manager died between the end and the closing."""

@@ -13,7 +13,7 @@ from taskflow.patterns.linear_flow import Flow
 from taskflow.persistence.models import FlowDetail
 from taskflow.types.failure import Failure
 
-from nova_aggregates.exceptions import DatabaseUnavailable, OperationLost
+from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError, OperationLost
 from nova_aggregates.flows import add_host, remove_host, rename_pool
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
@@ -87,6 +87,8 @@ class Executor:
             return _first(wrapped, operation.uuid)
         except (DatabaseUnavailable, OperationLost):
             raise
+        except NovaAggregatesError as fact:
+            return StepFailed.from_fact(fact, half_way=operation.fence > 1)
         except Exception:
             LOG.exception("flow.defect operation=%s", operation.uuid)
             return _defect(operation.uuid)

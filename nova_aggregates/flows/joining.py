@@ -13,7 +13,7 @@ from nova_aggregates.flows.settle import await_settled
 from nova_aggregates.flows.step import Act, Learn
 from nova_aggregates.flows.work import Work
 from nova_aggregates.objects import Action, Finding
-from nova_aggregates.xenapi.errors import ApiFailure, XenError
+from nova_aggregates.xenapi.errors import ApiFailure, StillBooting, XenError
 from nova_aggregates.xenapi.types import PoolView
 
 STARTING = "HOST_STILL_BOOTING"
@@ -82,8 +82,13 @@ class Preflight(_JoinStep):
 
         def look() -> None:
             nonlocal found
-            with work.host_session(work.host()) as joiner, work.pool_session() as pool:
-                found = work.hypervisor.join_findings(joiner, pool)
+            try:
+                with work.host_session(work.host()) as joiner, work.pool_session() as pool:
+                    found = work.hypervisor.join_findings(joiner, pool)
+            except StillBooting:
+                raise
+            except XenError as error:
+                raise StepFailed.from_xen(error) from None
             # A host that was just ejected answers before its network is set up again.
             if any(finding.code == STARTING for finding in blocking(found)):
                 raise NotYet("The host is still starting.")
@@ -92,12 +97,12 @@ class Preflight(_JoinStep):
             if blocking(found):
                 return StepFailed.from_findings(found)
             return StepFailed.of(
-                "PREFLIGHT_IMPOSSIBLE",
-                f"The checks before the join could not be made. {reason}",
-                "Look at the host and at the pool's master, then repeat the request.",
+                STARTING,
+                f"The host or the pool's master is still starting. {reason}",
+                "Wait until both are up, then repeat the request.",
             )
 
-        work.until(look, min(work.timing.handover, work.timing.join), late)
+        work.until(look, work.timing.handover, late)
         against = [each for each in blocking(found) if not self._is_ours_to_mend(each)]
         if against:
             rest = [each for each in found if each not in against]

@@ -10,7 +10,7 @@ import tooz
 from tooz import coordination
 from tooz.locking import Lock
 
-from nova_aggregates.exceptions import ConfigurationInvalid
+from nova_aggregates.exceptions import ConfigurationInvalid, LockServiceUnavailable
 
 
 class AggregateLock:
@@ -55,7 +55,10 @@ class Locks:
             ) from None
 
     def acquire(self, aggregate_id: int) -> AggregateLock | None:
-        """The aggregate's lock; None when somebody has it, in this process or another one."""
+        """The aggregate's lock; None when somebody has it, in this process or another one.
+
+        :raises LockServiceUnavailable: nobody can tell.
+        """
         name = f"aggregate-{aggregate_id}"
         with self._guard:
             if name in self._held:
@@ -65,6 +68,8 @@ class Locks:
         try:
             lock = self._coordinator.get_lock(name.encode())
             taken = lock.acquire(blocking=False)
+        except (tooz.ToozError, OSError) as error:
+            raise LockServiceUnavailable(reason=type(error).__name__) from None
         finally:
             if not taken:
                 self._forget(name)

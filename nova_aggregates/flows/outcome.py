@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 
+from nova_aggregates.exceptions import NovaAggregatesError
 from nova_aggregates.objects import JSON, Finding, OperationFailure, Severity
 from nova_aggregates.xenapi.errors import XenError
 
@@ -63,6 +65,12 @@ class StepFailed(Exception):
         found = tuple(findings)
         first = next(finding for finding in found if finding.severity is not Severity.INFO)
         return cls.of(first.code, first.message, first.cure, findings=found)
+
+    @classmethod
+    def from_fact(cls, fact: NovaAggregatesError, *, half_way: bool = False) -> StepFailed:
+        """Something about the service itself, such as a key that is missing."""
+        code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(fact).__name__).upper()
+        return cls.of(code, str(fact), "Mend that, then repeat the request.", half_way=half_way)
 
     @classmethod
     def from_xen(cls, error: XenError, *, half_way: bool = False) -> StepFailed:

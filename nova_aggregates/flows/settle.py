@@ -12,6 +12,13 @@ import time
 from nova_aggregates.flows.outcome import NotYet, StepFailed
 from nova_aggregates.flows.work import Work
 from nova_aggregates.objects import Finding, Severity
+from nova_aggregates.xenapi.errors import (
+    AuthenticationFailed,
+    CertificateRefused,
+    IdentityMismatch,
+    NoMasterFound,
+    XenError,
+)
 from nova_aggregates.xenapi.types import HostView, PoolView
 
 
@@ -42,8 +49,13 @@ def await_settled(work: Work, *, ignoring: str = "") -> PoolView:
     last: list[PoolView] = []
 
     def look() -> PoolView:
-        with work.pool_session() as session:
-            view = work.observe_pool(session)
+        try:
+            with work.pool_session() as session:
+                view = work.observe_pool(session)
+        except XenError as error:
+            if is_hopeless(error):
+                raise StepFailed.from_xen(error) from None
+            raise
         last[:] = [view]
         restless = [
             host for host in view.hosts if host.uuid != ignoring and not patience.at_rest(host)
@@ -70,6 +82,13 @@ def await_settled(work: Work, *, ignoring: str = "") -> PoolView:
         )
 
     return work.until(look, work.timing.handover, late)
+
+
+def is_hopeless(error: XenError) -> bool:
+    """Whether waiting cannot help: the way in is barred, not merely interrupted."""
+    if isinstance(error, NoMasterFound):
+        return bool(error.problems) and all(map(is_hopeless, error.problems))
+    return isinstance(error, AuthenticationFailed | CertificateRefused | IdentityMismatch)
 
 
 def _condition(host: HostView) -> str:

@@ -14,7 +14,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 from taskflow import task
 from taskflow.types.failure import Failure
 
-from nova_aggregates.exceptions import DatabaseUnavailable, OperationLost
+from nova_aggregates.exceptions import (
+    DatabaseUnavailable,
+    NovaAggregatesError,
+    OperationLost,
+)
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
 from nova_aggregates.flows.work import Work
 from nova_aggregates.objects import JSON
@@ -40,6 +44,13 @@ class _Step(task.Task):
         try:
             self.work.safe_point()
             self.work.managers.operations.step(operation, self.label, self.percent)
+            LOG.info(
+                "operation.step operation=%s step=%s progress=%s request_id=%s",
+                operation.uuid,
+                self.label,
+                self.percent,
+                operation.requester.request_id,
+            )
             return call(*args)
         except StepFailed as failed:
             if self.half_way and not failed.half_way:
@@ -49,6 +60,8 @@ class _Step(task.Task):
             raise Interrupted(str(error)) from None
         except XenError as error:
             raise StepFailed.from_xen(error, half_way=self.half_way) from None
+        except NovaAggregatesError as error:
+            raise StepFailed.from_fact(error, half_way=self.half_way) from None
         except Exception:
             LOG.exception("flow.defect operation=%s step=%s", operation.uuid, self.label)
             raise StepFailed.of(

@@ -131,7 +131,9 @@ class FakeSite:
             problems.append(
                 errors.IdentityMismatch("IDENTITY_MISMATCH", ("the pool", pool_uuid, "other"))
             )
-        raise errors.NoMasterFound("NO_MASTER_FOUND", ("; ".join(map(str, problems)),))
+        lost = errors.NoMasterFound("NO_MASTER_FOUND", ("; ".join(map(str, problems)),))
+        lost.problems = tuple(problems)
+        raise lost
 
     def join_findings(self, joiner: FakeSession, pool: FakeSession) -> tuple[Finding, ...]:
         return self.join_problems.get(joiner.master.name, ())

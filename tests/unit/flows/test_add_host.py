@@ -389,3 +389,21 @@ def test_the_pool_follows_a_master_that_changed_by_itself(bench: Bench, site: Fa
     pool = bench.managers.pools.show(blue)
     assert pool is not None
     assert pool.master_host_id == bench.managers.hosts.show("h2").id
+
+
+@pytest.mark.parametrize("trouble", ["password", "certificate"])
+def test_a_master_that_bars_the_way_is_not_waited_for(
+    bench: Bench, site: FakeSite, trouble: str
+) -> None:
+    bench.start()
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "h1"))
+    if trouble == "password":
+        site["h1"].pool.password = "changed"
+    else:
+        site["h1"].fingerprint = "f" * 64
+    operation = fails(bench, bench.add(blue, "h2"), "NO_MASTER_FOUND")
+    assert operation.started_at is not None
+    assert operation.finished_at is not None
+    taken = (operation.finished_at - operation.started_at).total_seconds()
+    assert taken < FAST.handover

@@ -3,12 +3,15 @@ from __future__ import annotations
 import dataclasses
 import random
 import threading
+from pathlib import Path
 
 import pytest
 
+from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import OperationLost
 from nova_aggregates.flows.outcome import Interrupted
-from nova_aggregates.objects import AggregateState, OperationState
+from nova_aggregates.manager import HostManager
+from nova_aggregates.objects import AggregateState, Credentials, OperationState
 from nova_aggregates.xenapi import errors
 from tests.unit.flows.bench import SETTINGS, WHO, Bench, until
 from tests.unit.flows.site import FakeSite
@@ -76,11 +79,14 @@ def test_killed_while_undoing_the_cause_is_not_forgotten(bench: Bench, site: Fak
     assert bench.managers.pools.show(blue) is None
 
 
-def test_killed_after_undoing_it_is_not_done_anew(bench: Bench, site: FakeSite) -> None:
-    refused = errors.ApiFailure("RBAC_PERMISSION_DENIED", ("pool.set_name_label", "no"))
-    site.fail["set_name"] = [("before", refused)]
-    blue = bench.aggregate("blue")
-    uuid = bench.add(blue, "h1")
+@pytest.mark.parametrize("well", [True, False])
+def test_killed_right_before_the_end_nothing_is_done_anew(
+    bench: Bench, site: FakeSite, well: bool
+) -> None:
+    if not well:
+        refused = errors.ApiFailure("RBAC_PERMISSION_DENIED", ("pool.set_name_label", "no"))
+        site.fail["set_name"] = [("before", refused)]
+    uuid = bench.add(bench.aggregate("blue"), "h1")
     runner = bench.runner()
     end, ended = runner._executor._end, []
 
@@ -94,9 +100,10 @@ def test_killed_after_undoing_it_is_not_done_anew(bench: Bench, site: FakeSite) 
     runner.start()
     (operation,) = bench.ended(uuid)
     assert len(ended) == 2
-    assert operation.failure is not None
-    assert operation.failure.code == "RBAC_PERMISSION_DENIED"
-    assert len(site.calls) == 1
+    assert operation.fence == 2
+    assert operation.state is (OperationState.SUCCEEDED if well else OperationState.FAILED)
+    assert well or (operation.failure and operation.failure.code == "RBAC_PERMISSION_DENIED")
+    assert site.calls == [("set_name", "blue")]
 
 
 def test_a_defect_ends_the_operation_and_not_the_manager(bench: Bench, site: FakeSite) -> None:
@@ -249,3 +256,15 @@ def test_the_request_is_named_in_every_log_line_of_an_operation(
     assert any(line.startswith("operation.taken") for line in about)
     assert all(WHO.request_id in line for line in about)
     assert "secret" not in caplog.text
+
+
+def test_a_password_that_cannot_be_decrypted_is_no_defect(bench: Bench, tmp_path: Path) -> None:
+    other = HostManager(bench.database, SecretBox.create(tmp_path / "other-key"))
+    host = bench.managers.hosts.show("h1")
+    other.set_credentials(host.id, Credentials("root", "x"))
+    bench.start()
+    (operation,) = bench.ended(bench.add(bench.aggregate(), "h1"))
+    assert operation.state is OperationState.FAILED
+    assert operation.failure is not None
+    assert operation.failure.code == "CONFIGURATION_INVALID"
+    assert "key" in operation.failure.message

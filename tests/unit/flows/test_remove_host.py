@@ -209,3 +209,26 @@ def test_an_ejected_host_joins_another_aggregate(bench: Bench, site: FakeSite) -
     assert bench.show(red).hosts == ("h4", "h1")
     host = bench.managers.hosts.show("h1")
     assert bench.managers.hosts.credentials(host.id).password == "secret-of-h4"
+
+
+def test_a_host_whose_join_ended_half_way_keeps_its_own_password(
+    bench: Bench, site: FakeSite
+) -> None:
+    bench.start(dataclasses.replace(FAST, join=0.1))
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "h1"))
+    # Neither here nor there for as long as we wait, and in the end it had not joined.
+    site.fail["join"] = [("before", LOST)]
+    site.gate = lambda verb, about: (
+        setattr(site["h2"], "away_for", 10**9) if verb == "join" else None
+    )
+    (operation,) = bench.ended(bench.add(blue, "h2"))
+    assert operation.failure is not None
+    assert operation.failure.code == "JOIN_OUTCOME_UNKNOWN"
+    assert operation.state is OperationState.ERROR
+    site["h2"].away_for = 0
+    bench.succeeded(bench.remove(blue, "h2"))
+    host = bench.managers.hosts.show("h2")
+    assert bench.managers.hosts.credentials(host.id).password == "secret-of-h2"
+    site.gate = lambda verb, about: None
+    bench.succeeded(bench.add(blue, "h2"))

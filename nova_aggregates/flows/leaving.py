@@ -1,0 +1,22 @@
+"""What all steps of a removal share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from nova_aggregates.flows.step import Act
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leaving:
+    """What the steps know of the leaving host and its pool."""
+
+    host_uuid: str  # empty: it never was in a pool, so nothing has to be undone at XenServer
+    pool_uuid: str
+    last: bool  # the pool has no other host
+    master: bool
+    disabled: tuple[str, ...] = ()  # uuids of the other members that were disabled on purpose
+
+
+class LeaveStep(Act[Leaving]):
+    facts_type = Leaving
