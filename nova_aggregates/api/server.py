@@ -5,6 +5,7 @@ The caller monkey-patches; this module only uses what is green by itself.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import eventlet
@@ -48,6 +49,7 @@ class ApiServer(service.ServiceBase):
         return self._socket.getsockname()[1]
 
     def start(self) -> None:
+        _own_log_locks()
         options = self._conf.api
         if self._socket is None:
             self._socket = _listen(self._conf)
@@ -83,6 +85,14 @@ class ApiServer(service.ServiceBase):
 
     def reset(self) -> None:
         """Nothing is kept that SIGHUP would have to renew: the policy reloads by itself."""
+
+
+def _own_log_locks() -> None:
+    """Under eventlet, oslo.log locks its handlers with a pipe (oslo_log/pipe_mutex.py), which
+    forked workers share: one that is killed while it writes a line would silence and stop all
+    the others."""
+    for handler in logging.getLogger().handlers:
+        handler.createLock()
 
 
 def _listen(conf: cfg.ConfigOpts) -> Any:

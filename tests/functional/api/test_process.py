@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import re
 import select
@@ -104,16 +105,37 @@ def test_one_worker_serves_and_stops(start: Callable[..., Daemon], number: int) 
 def test_workers_share_the_port_and_leave_with_their_parent(start: Callable[..., Daemon]) -> None:
     daemon = start(workers=2)
     workers = until(lambda: len(daemon.children()) == 2 and daemon.children())
-    assert status_of(daemon.port) == 200
-    os.kill(workers[0], signal.SIGKILL)
-    until(lambda: len(daemon.children()) == 2 and workers[0] not in daemon.children())
-    assert status_of(daemon.port) == 200
-    workers = daemon.children()
     output = daemon.stop()
     assert daemon.process.returncode == 0
     assert "Traceback" not in output
     assert not re.search("deprecat|warning", output, re.IGNORECASE), output
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_workers_that_are_killed_are_replaced(start: Callable[..., Daemon]) -> None:
+    daemon = start(workers=2)
+    former = set(until(lambda: len(daemon.children()) == 2 and daemon.children()))
+    assert status_of(daemon.port) == 200
+    for worker in former:
+        os.kill(worker, signal.SIGKILL)
+    until(lambda: len(daemon.children()) == 2 and not former & set(daemon.children()))
+    assert until(lambda: status_of(daemon.port)) == 200
+    daemon.stop()
+    assert daemon.process.returncode == 0
+
+
+def test_each_worker_has_log_locks_of_its_own() -> None:
+    """A worker that is killed while it writes a line must not keep the lock of the others."""
+    handler = logging.NullHandler()
+    handler.createLock = lambda: setattr(handler, "lock", object())
+    handler.createLock()
+    shared = handler.lock
+    logging.getLogger().addHandler(handler)
+    try:
+        with running():
+            assert handler.lock is not shared
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def test_a_request_under_way_is_answered_before_the_end(start: Callable[..., Daemon]) -> None:
