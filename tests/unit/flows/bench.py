@@ -49,14 +49,23 @@ def make_template(directory: Path) -> Path:
 
 
 class Bench:
-    def __init__(self, directory: Path, template: Path, hypervisor: Hypervisor) -> None:
+    """:param database: one with the newest schema; by default a new SQLite file."""
+
+    def __init__(
+        self,
+        directory: Path,
+        template: Path,
+        hypervisor: Hypervisor,
+        database: Database | None = None,
+    ) -> None:
         self.path = directory / "service.sqlite"
         self.key = directory / "key"
         self.locks_url = f"file://{directory}/locks"
         shutil.copy(template, self.path)
         shutil.copy(template.with_suffix(".key"), self.key)
-        self.database = Database(f"sqlite:///{self.path}")
-        sa.event.listen(self.database.engine, "connect", _without_fsync)
+        self.database = database or Database(f"sqlite:///{self.path}")
+        if database is None:
+            sa.event.listen(self.database.engine, "connect", _without_fsync)
         box = SecretBox(self.key)
         self.managers = Managers(
             AggregateManager(self.database, box),
