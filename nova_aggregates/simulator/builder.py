@@ -27,6 +27,8 @@ class BadAddress(ValueError):
 class Plan:
     """What to build.
 
+    ``shared_storage`` gives the first host of each zone shared storage from the start;
+    ``storage_of_pools`` gives it to pools of two and more instead (see ``administrator``).
     ``password`` None gives each host one of its own. ``other_vendor`` are positions (from 0) of
     hosts with a CPU of another vendor.
     """
@@ -37,6 +39,7 @@ class Plan:
     password: str | None = None
     profile: Profile = STANDARD
     shared_storage: bool = True
+    storage_of_pools: bool = False
     guests: bool = True
     other_vendor: tuple[int, ...] = ()
     names: tuple[str, ...] = field(default=())
@@ -66,6 +69,7 @@ def zone_of(plan: Plan, position: int) -> str:
 def build(plan: Plan, clock: Clock) -> Site:
     """The machines, switched off; ``start_site`` boots them."""
     site = Site(clock, plan.profile)
+    site.storage_of_pools = plan.storage_of_pools and plan.profile.storage
     letters = plan.profile.letters and plan.hosts <= 26
     for position, address in enumerate(addresses(plan.base_address, plan.hosts)):
         default = chr(ord("a") + position) if letters else f"host{position + 1}"
@@ -132,9 +136,7 @@ def own_database(machine: Machine) -> Database:
 
 def add_shared_storage(machine: Machine, zone: str) -> str:
     db = own_database(machine)
-    return storage.create_shared(
-        db, db.master, name=f"Shared storage {zone}", server="127.0.0.1", path=f"/export/{zone}"
-    )
+    return storage.attach_export(db, db.master, zone)
 
 
 def pool_network(db: Database) -> str | None:

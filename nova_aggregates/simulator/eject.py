@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_aggregates.simulator import guests, lifecycle, records, storage
+from nova_aggregates.simulator import administrator, guests, lifecycle, records, storage
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError, internal
@@ -35,6 +35,7 @@ def _leave(call: Call, target: Process, host: str) -> None:
     for _, member in machine.site.members(db):
         member.disk.trusted.discard(machine.disk.certificate_id)
     remove_record(db, host)
+    administrator.pool_shrank(machine.site, db)
     records.refresh_pool_cpus(db)
     reset_disk(machine)
     target.fuse_lit = True

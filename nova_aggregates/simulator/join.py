@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from nova_aggregates.simulator import join_checks, join_import, lifecycle, sessions
+from nova_aggregates.simulator import (
+    administrator,
+    join_checks,
+    join_import,
+    lifecycle,
+    sessions,
+)
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError, ProcessGone, internal, ocaml_failure
@@ -30,6 +36,14 @@ async def _join(call: Call, address: str, user: str, password: str, *, force: bo
         raise ApiError("LICENCE_RESTRICTION")
     remote = await connect(call.machine, address)
     await log_in(remote, user, password)
+    call.process.joining, call.process.met_joiner = True, False
+    try:
+        await _check_and_enter(call, remote, address, force=force)
+    finally:
+        call.process.joining = False
+
+
+async def _check_and_enter(call: Call, remote: Process, address: str, *, force: bool) -> None:
     timings = call.machine.profile.timings
     await call.clock.sleep(timings.checks / 3)
     remote_db = _database(remote)
@@ -42,11 +56,7 @@ async def _join(call: Call, address: str, user: str, password: str, *, force: bo
         )
     )
     await call.clock.sleep(timings.checks * 2 / 3)
-    call.process.joining = True
-    try:
-        await _enter(call, remote, address)
-    finally:
-        call.process.joining = False
+    await _enter(call, remote, address)
 
 
 def _database(remote: Process) -> Database:
@@ -59,20 +69,19 @@ async def _enter(call: Call, remote: Process, address: str) -> None:
     """Steps 4 to 10: certificates, records, storage, role."""
     machine, clock, timings = call.machine, call.clock, call.machine.profile.timings
     db = _database(remote)
-    if remote.joining:
-        raise ApiError("HOST_OFFLINE", db.master)
+    _assert_settled(call.process, remote, db)
     async with pool_operation(db, clock, "exchange_certificates_on_join"):
         await clock.sleep(timings.exchange / 3)
         exchange_certificates(machine, db)
     await clock.sleep(timings.exchange / 3)
     async with pool_operation(db, clock, "exchange_ca_certificates_on_join"):
         await clock.sleep(timings.exchange / 3)
-    if remote.joining:
-        raise ApiError("HOST_OFFLINE", db.master)
+    _assert_settled(call.process, remote, db)
     machine.disk.backup = _database(remote).clone()
     local = call.db
     if machine.name not in machine.site.faults.no_record:
         join_import.import_host(local, _database(remote), machine)
+        administrator.pool_grew(machine.site, _database(remote))
     await clock.sleep(timings.import_objects)
     for pbd, _ in local.find("PBD", host=local.master):
         local.set("PBD", pbd, currently_attached=False)
@@ -80,6 +89,14 @@ async def _enter(call: Call, remote: Process, address: str) -> None:
         raise ocaml_failure(f"Couldn't resolve hostname: {address}")
     machine.disk.master_address = remote.machine.address
     lifecycle.light_fuse(machine, timings.fuse)
+
+
+def _assert_settled(own: Process, remote: Process, db: Database) -> None:
+    """Two hosts that join each other both fail (observed)."""
+    if remote.joining:
+        remote.met_joiner = True
+    if remote.joining or own.met_joiner:
+        raise ApiError("HOST_OFFLINE", db.master)
 
 
 async def connect(machine: Machine, address: str) -> Process:

@@ -45,6 +45,13 @@ def parser() -> argparse.ArgumentParser:
     add("--password", help="one root password for all hosts (default: one for each, made up)")
     add("--inventory", type=Path, metavar="FILE", help="write how to reach the hosts, as JSON")
     add("--state-dir", type=Path, metavar="DIR", help="the same, as DIR/inventory.json")
+    add(
+        "--shared-storage",
+        choices=("pools", "first", "none"),
+        default="pools",
+        help="who has the NFS export of a zone: pools of two and more (default), the zone's first "
+        "host from the start, nobody",
+    )
     add("--profile", choices=sorted(PROFILES), default="standard", help="the kind of hosts")
     add(
         "--other-vendor",
@@ -77,6 +84,8 @@ def plan_of(options: argparse.Namespace) -> Plan:
         zones=zones,
         password=options.password,
         profile=PROFILES[options.profile],
+        shared_storage=options.shared_storage == "first",
+        storage_of_pools=options.shared_storage == "pools",
         other_vendor=other,
     )
 

@@ -43,6 +43,7 @@ class Site:
         self.model: Datamodel = load()
         self.machines: list[Machine] = []
         self.faults = Faults()
+        self.storage_of_pools = False
 
     def add(self, machine: Machine) -> Machine:
         self.machines.append(machine)

@@ -131,6 +131,13 @@ def create_shared(
     return sr
 
 
+def attach_export(db: Database, host: str, zone: str) -> str:
+    """The NFS export of a zone, as a shared repository of the pool."""
+    return create_shared(
+        db, host, name=f"Shared storage {zone}", server="127.0.0.1", path=f"/export/{zone}"
+    )
+
+
 def plug_all(db: Database, machine: Machine, host: str) -> None:
     """At each start: a PBD for every shared SR that the master has one for, all plugged.
 
