@@ -1,10 +1,10 @@
 """The control API: faults and changes from outside, over plain HTTP on the loopback only.
 
 ``POST /reset`` makes every host fresh. ``POST /fault {"verb": "power-off", "host": "A"}`` does
-something to a machine, ``POST /time-scale {"scale": 20}`` changes the speed, and ``POST /wire`` with the fields of WireFault spoils calls to come.
-``POST /change {"change": "add-guest", "host": "host2", …}`` alters the site; ``GET /inventory``
-tells how to reach the hosts. Hosts are named as in the inventory, by letter (A is the first) or
-by number from 1.
+something to a machine, ``POST /time-scale {"scale": 20}`` changes the speed, and ``POST /wire``
+with the fields of WireFault spoils calls to come. ``POST /change {"change": "add-guest", "host":
+"host2", …}`` alters the site; ``GET /inventory`` tells how to reach the hosts. Hosts are named as
+in the inventory, by letter (A is the first) or by number from 1.
 """
 
 from __future__ import annotations

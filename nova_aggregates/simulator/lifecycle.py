@@ -29,10 +29,19 @@ def light_fuse(machine: Machine, seconds: float) -> None:
 
 async def restart(machine: Machine) -> None:
     """Stop xapi and start it in the role that the disk says; the TLS front end lives on."""
+    _announce_rejoin(machine)
     machine.kill_process()
     await machine.listener.close_softly()
     await machine.clock.sleep(machine.profile.timings.closing)
     await start(machine, cold=False)
+
+
+def _announce_rejoin(machine: Machine) -> None:
+    """A host that was ejected and joins again counts as live from its restart on (observed)."""
+    db = _master(machine) if machine.disk.ejected and machine.disk.master_address else None
+    host = _record(db, machine) if db is not None else None
+    if db is not None and host is not None:
+        set_live(db, host, live=True)
 
 
 async def boot(machine: Machine, seconds: float) -> None:
@@ -103,7 +112,10 @@ async def start_master(machine: Machine) -> None:
         await machine.clock.sleep(machine.profile.timings.closing)
         await start_slave(machine, cold=False)
         return
-    process.spawn(_enable_master(process, fresh=fresh))
+    if fresh:
+        process.considered_enabling = True
+    else:
+        process.spawn(_enable_master(process))
     process.spawn(_watch_heartbeats(process))
 
 
@@ -120,24 +132,32 @@ def find_usurper(machine: Machine, db: Database) -> Machine | None:
     return None
 
 
-async def _enable_master(process: Process, *, fresh: bool) -> None:
+async def _enable_master(process: Process) -> None:
     machine, timings = process.machine, process.machine.profile.timings
     db = process.db
     if db is None:
         return
-    if fresh:
-        process.considered_enabling = True
-        records.refresh_host(db, machine, db.master)
-        return
     if machine.disk.taking_over:
-        missing = sum(1 for _, m in machine.site.members(db) if m is not machine and not linked(m))
-        delay = timings.new_master_enable + timings.new_master_per_missing * missing
         machine.disk.taking_over = False
-        await machine.clock.sleep(delay)
+        await _wait_for_a_member(process, db)
     else:
         await machine.clock.sleep(timings.enable)
     storage.plug_all(db, machine, db.master)
     consider_enabling(process)
+
+
+async def _wait_for_a_member(process: Process, db: Database) -> None:
+    """A new master is enabled a second after the first of its members is (observed twice)."""
+    machine, timings = process.machine, process.machine.profile.timings
+    patience = machine.clock.now() + timings.new_master_patience
+    while machine.clock.now() < patience:
+        if any(r["enabled"] for h, r in db.find("host") if h != db.master):
+            break
+        others = [m for _, m in machine.site.members(db) if m is not machine]
+        if not any(m.power is Power.ON for m in others):
+            break
+        await machine.clock.sleep(POLL)
+    await machine.clock.sleep(timings.new_master_enable)
 
 
 def linked(machine: Machine) -> bool:
@@ -166,11 +186,10 @@ async def start_slave(machine: Machine, *, cold: bool) -> None:
         await machine.clock.sleep(timings.closing)
         first = False
     process.phase = Phase.EMERGENCY
-    process.emergency = ApiError("HOST_HAS_NO_MANAGEMENT_IP")
-    await machine.listener.open()
-    await machine.clock.sleep(timings.emergency * 0.4)
     process.emergency = ApiError("HOST_STILL_BOOTING")
-    await machine.clock.sleep(timings.emergency * 0.6)
+    process.without_address = {"system.listMethods", "json-1"}
+    await machine.listener.open()
+    await machine.clock.sleep(timings.emergency)
     await _stay_in_emergency(process)
     await hello(process)
 
@@ -215,11 +234,13 @@ async def hello(process: Process) -> None:
         return
     process.phase = Phase.SERVING
     process.emergency = None
+    machine.disk.ejected = False
     db.set("host", host, enabled=False, address=machine.address, current_operations={})
     set_live(db, host, live=True)
     master = machine.site.by_address(machine.disk.master_address or "")
     if master is not None:
         machine.disk.password = master.disk.password
+        machine.disk.backup = db.clone()
         machine.disk.trusted.add(machine.disk.certificate_id)
     process.spawn(_become_usable(process))
 

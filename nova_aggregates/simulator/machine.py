@@ -104,10 +104,12 @@ class Process:
         self.emergency: ApiError | None = None
         self.sessions: dict[str, Session] = {}
         self.local_sessions: set[str] = set()
+        self.without_address: set[str] = set()
         self.considered_enabling = False
         self.user_disabled = False
         self.fuse_lit = False
         self.joining = False
+        self.met_joiner = False  # the host that this one joins is joining itself
         self.met_dead_member = False
         self.gone = asyncio.Event()
         self._background: set[asyncio.Task[Any]] = set()

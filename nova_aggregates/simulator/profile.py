@@ -17,10 +17,10 @@ class Timings:
     slave_wait: float = 7.0  # HOST_IS_SLAVE before the slave is usable
     session_hang: float = 4.5  # calls with a session hang at the start of that
     refused: float = 0.3
-    emergency: float = 0.25
+    emergency: float = 0.3
     enable: float = 0.7  # from hello to enabled
-    new_master_enable: float = 7.6
-    new_master_per_missing: float = 8.5
+    new_master_enable: float = 1.2
+    new_master_patience: float = 60.0
     login_failure: float = 1.9
     restart_agent: float = 1.0
     restart_agent_master: float = 3.6

@@ -69,9 +69,7 @@ class Simulation:
     async def start(self) -> None:
         """Raises PortInUse."""
         for machine in self.site.machines:
-            machine.listener = FrontEnd(
-                machine, self.port, web.handle, plain_port=self.plain_port
-            )
+            machine.listener = FrontEnd(machine, self.port, web.handle, plain_port=self.plain_port)
         try:
             await builder.start_site(self.site, self.plan)
         except OSError as error:

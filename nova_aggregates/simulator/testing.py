@@ -124,9 +124,7 @@ class SimulatedSite:
     async def _start(self) -> None:
         base, (port, plain_port) = free_place()
         plan = Plan(base_address=base, **self._options)
-        simulation = Simulation(
-            plan, port=port, time_scale=self.time_scale, plain_port=plain_port
-        )
+        simulation = Simulation(plan, port=port, time_scale=self.time_scale, plain_port=plain_port)
         await simulation.start()
         self.simulation = simulation
 

@@ -73,7 +73,7 @@ async def _xml(machine: Machine, request: Request) -> Response | None:
     method, params = xmlrpc.parse_request(request.body)
     fault = machine.site.faults.take(machine.name, method)
     try:
-        value = await _call(machine, method, params, fault)
+        value = await _call(machine, method, params, fault, "xml")
         body = xmlrpc.success(value)
     except BareResult as result:
         body = xmlrpc.bare_response(result.value)
@@ -86,7 +86,8 @@ async def _json(machine: Machine, request: Request) -> Response | None:
     asked = jsonrpc.parse_request(request.body)
     fault = machine.site.faults.take(machine.name, asked.method)
     try:
-        value = await _call(machine, asked.method, asked.params, fault)
+        flavour = f"json-{asked.version}"
+        value = await _call(machine, asked.method, asked.params, fault, flavour)
         body = jsonrpc.success(asked, value)
     except BareResult as result:
         body = jsonrpc.success(asked, result.value)
@@ -98,7 +99,11 @@ async def _json(machine: Machine, request: Request) -> Response | None:
 
 
 async def _call(
-    machine: Machine, method: str, params: list[object], fault: WireFault | None
+    machine: Machine,
+    method: str,
+    params: list[object],
+    fault: WireFault | None,
+    flavour: str,
 ) -> object:
     if fault is not None and fault.action == "drop-before":
         raise ProcessGone(machine.name)
@@ -107,7 +112,7 @@ async def _call(
     process = machine.process
     if process is None:
         raise ProcessGone(machine.name)
-    return await dispatch(process, method, params)
+    return await dispatch(process, method, params, flavour)
 
 
 async def _spoil(machine: Machine, fault: WireFault | None, response: Response) -> Response | None:
