@@ -16,6 +16,7 @@ from nova_aggregates.api.text import ILLEGAL
 from nova_aggregates.api.validation import Validator
 from nova_aggregates.objects import Operation, Requester
 
+RECORDED = 255  # characters of a name that the record of an operation holds
 CONTEXT = "nova_aggregates.context"  # the key of the request's context in the WSGI environment
 
 
@@ -41,7 +42,8 @@ class Call:
     @property
     def requester(self) -> Requester:
         context = self.context
-        return Requester(context.user_id or "", context.project_id or "", context.request_id or "")
+        who = (context.user_id, context.project_id, context.request_id)
+        return Requester(*((value or "")[:RECORDED] for value in who))
 
     def authorize(self, rule: str) -> None:
         """:raises Fault: 403, the policy denies ``rule`` to the caller."""

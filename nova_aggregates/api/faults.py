@@ -46,6 +46,7 @@ STATUS: Mapping[type[Exception], int] = {
     exceptions.OperationNotFound: 404,
     exceptions.DatabaseUnavailable: 503,
     exceptions.SchemaMismatch: 503,
+    exceptions.LockServiceUnavailable: 503,
 }
 
 # Answers of libraries carry texts of their own, often HTML; the caller gets these instead.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 import webob
 
 from nova_aggregates.api.call import CONTEXT
 from nova_aggregates.api.deployment import current
 from nova_aggregates.api.middleware.context import admin_context, project_in_path
-from nova_aggregates.api.text import printable
+from nova_aggregates.api.text import ILLEGAL
 from nova_aggregates.exceptions import ConfigurationInvalid
 
 NO_TOKEN = "notused"  # noqa: S105
@@ -56,11 +57,13 @@ class NoAuth:
 
 
 def _handshake(environ: dict[str, Any]) -> webob.Response:
-    user = printable(environ.get("HTTP_X_AUTH_USER", DEFAULT_NAME))
-    project = printable(environ.get("HTTP_X_AUTH_PROJECT_ID", DEFAULT_NAME))
+    user = ILLEGAL.sub("?", environ.get("HTTP_X_AUTH_USER", DEFAULT_NAME))
+    project = ILLEGAL.sub("?", environ.get("HTTP_X_AUTH_PROJECT_ID", DEFAULT_NAME))
     root = webob.Request(environ).application_url.rstrip("/")
     response = webob.Response(status=204)
     del response.content_type
     response.headers["X-Auth-Token"] = f"{user}:{project}"
-    response.headers["X-Server-Management-Url"] = f"{root}/{project}"
+    # Headers are bytes read as latin-1 (PEP 3333); in a URL they are quoted.
+    path = quote(project.encode("latin-1"), safe="")
+    response.headers["X-Server-Management-Url"] = f"{root}/{path}"
     return response

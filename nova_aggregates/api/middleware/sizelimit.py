@@ -25,7 +25,7 @@ class SizeLimit:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         length = environ.get("CONTENT_LENGTH")
         if length:
-            self._check(int(length))
+            self._check(_number(length))
         elif "HTTP_TRANSFER_ENCODING" in environ:
             self._collect(environ)
         return self._application(environ, start_response)
@@ -43,3 +43,9 @@ class SizeLimit:
     def _check(self, length: int) -> None:
         if length > self._limit:
             raise Fault(413, f"The body is too large: at most {self._limit} bytes.")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise Fault(400, "Content-Length is no number.")
+    return int(text)

@@ -409,6 +409,14 @@ def test_the_password_is_in_no_answer(client: Client) -> None:
     assert PASSWORD not in again.text
 
 
+def test_a_token_longer_than_any_name(client: Client) -> None:
+    aggregate = client.create("blue")
+    client.session.headers["X-Auth-Token"] = f"{'u' * 3000}:{'p' * 3000}"
+    uuid = client.add(aggregate, "host1").headers["X-Operation-Id"]
+    asked = client.good("GET", f"/os-operations/{uuid}")["operation"]["requested_by"]
+    assert (asked["user_id"], asked["project_id"]) == ("u" * 255, "p" * 255)
+
+
 def test_the_connection_survives_faults(shared: Client) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", shared.api.port, timeout=10)
     for _ in range(3):

@@ -119,6 +119,33 @@ def test_handshake_behind_a_proxy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("project", "path"),
+    [
+        ("a b", "a%20b"),
+        ("a/b?c", "a%2Fb%3Fc"),
+        ("\u00c3\u00a9", "%C3%A9"),  # the two bytes of an accented letter in UTF-8
+        ("\x85", "%3F"),
+        ("x\tX-Evil: 1", "x%3FX-Evil%3A%201"),
+    ],
+)
+def test_handshake_with_odd_names(tmp_path: Path, project: str, path: str) -> None:
+    request = webob.Request.blank("/v1.1/")
+    request.environ["HTTP_X_AUTH_USER"] = request.environ["HTTP_X_AUTH_PROJECT_ID"] = project
+    answer = request.get_response(application(tmp_path, UNREACHED))
+    assert answer.headers["X-Server-Management-Url"] == f"http://localhost/v1.1/{path}"
+    for value in answer.headers.values():
+        assert value.encode("latin-1").decode("latin-1").isprintable()
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "1.0", "\u0663", "9" * 5000])
+def test_content_length_that_is_no_number(length: str) -> None:
+    environ = {"CONTENT_LENGTH": length, "wsgi.input": io.BytesIO()}
+    with pytest.raises(Fault) as caught:
+        SizeLimit(echo, 1000)(environ, None)
+    assert caught.value.status in (400, 413)
+
+
+@pytest.mark.parametrize(
     ("inbound", "kept"),
     [
         ("req-00000000-0000-0000-0000-000000000000", True),
