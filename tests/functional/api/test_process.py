@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import logging
 import os
@@ -85,9 +86,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
     yield start
     for daemon in daemons:
-        if daemon.process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(daemon.process.pid, signal.SIGKILL)
-            daemon.process.communicate()
+        daemon.process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
