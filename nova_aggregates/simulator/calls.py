@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,14 @@ def api(*names: str) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+def backoff() -> Iterator[float]:
+    """Seconds between two looks at a conflict: 1, 2, 4 … and at most 20 (helpers.ml retry)."""
+    pause = 1.0
+    while True:
+        yield pause
+        pause = min(2 * pause, 20.0)
 
 
 @dataclass

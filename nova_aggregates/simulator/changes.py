@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nova_aggregates.simulator import builder, certificates, hosts, lifecycle, records
+from nova_aggregates.simulator.dispatch import ROLES
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.faults import WireFault
 from nova_aggregates.simulator.http_server import FrontEnd
 from nova_aggregates.simulator.machine import Machine, Power
-from nova_aggregates.simulator.site import Site
+from nova_aggregates.simulator.site import Account, Site
 from nova_aggregates.simulator.values import DateTime
 
 ACTIONS = ("drop-before", "drop-after", "delay", "hang", "error", "truncate", "http-500")
@@ -179,6 +180,13 @@ async def _flag(machine: Machine, flag: str, on: bool = True) -> None:
         flags.discard(machine.name)
 
 
+async def _add_user(machine: Machine, name: str, password: str, role: str | None) -> None:
+    """A user of the site's directory, with a role such as pool-operator or read-only."""
+    if role is not None and role not in ROLES:
+        raise ValueError(f"unknown role {role}; known: {', '.join(ROLES)}")
+    machine.site.directory[name] = Account(password, role)
+
+
 async def _observe(machine: Machine) -> dict[str, Any]:
     """What the host is, for tests that need the truth behind the API."""
     process = machine.process
@@ -202,5 +210,6 @@ CHANGES: dict[str, Callable[..., Awaitable[Any]]] = {
     "change-certificate": _change_certificate,
     "emergency": _emergency,
     "flag": _flag,
+    "add-user": _add_user,
     "observe": _observe,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nova_aggregates.simulator import fields
-from nova_aggregates.simulator.calls import Call, api
+from nova_aggregates.simulator.calls import Call, api, backoff
 from nova_aggregates.simulator.database import Database, Record
 from nova_aggregates.simulator.errors import NULL_REF, ApiError
 from nova_aggregates.simulator.values import new_uuid
@@ -87,6 +87,20 @@ def assert_allowed(db: Database, vm: str, operation: str) -> None:
         raise ApiError("OPERATION_BLOCKED", vm, blocked[operation])
     for task, other in record["current_operations"].items():
         raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm, other, task)
+
+
+async def wait_until_free(call: Call, vm: str) -> None:
+    """What another call does with the guest is waited for, up to two hours (helpers.ml retry)."""
+    deadline = call.clock.now() + call.machine.profile.timings.lock_retry_limit
+    pauses = backoff()
+    while True:
+        operations = call.db.get("VM", vm)["current_operations"]
+        if not operations:
+            return
+        if call.clock.now() > deadline:
+            task, other = next(iter(operations.items()))
+            raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm, other, task)
+        await call.clock.sleep(next(pauses))
 
 
 def end(db: Database, vm: str, task: str) -> None:
@@ -213,6 +227,7 @@ def create(call: Call, given: dict[str, Any]) -> str:
 @api("VM.start")
 async def start(call: Call, vm: str, paused: bool, force: bool) -> None:
     del force
+    await wait_until_free(call, vm)
     assert_state(call.db, vm, "Halted")
     assert_allowed(call.db, vm, "start")
     await boot(call, vm, place(call, vm), "start", paused=paused)
@@ -229,6 +244,7 @@ async def start_on(
     del force
     call.db.get("VM", vm)
     call.db.get("host", host)
+    await wait_until_free(call, vm)
     assert_state(call.db, vm, "Halted")
     assert_allowed(call.db, vm, "start_on")
     assert_can_boot_here(call, vm, host)
@@ -258,6 +274,7 @@ def settle(db: Database, vm: str, host: str) -> None:
 
 
 async def _stop(call: Call, vm: str, operation: str, seconds: float, *states: str) -> None:
+    await wait_until_free(call, vm)
     db, task = call.db, call.task_ref()
     assert_state(db, vm, *states)
     begin(db, vm, operation, task)
@@ -282,6 +299,7 @@ async def clean_shutdown(call: Call, vm: str) -> None:
 
 @api("VM.suspend")
 async def suspend(call: Call, vm: str) -> None:
+    await wait_until_free(call, vm)
     db, task = call.db, call.task_ref()
     assert_state(db, vm, "Running")
     begin(db, vm, "suspend", task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nova_aggregates.simulator import guests, lifecycle
-from nova_aggregates.simulator.calls import Call, api
+from nova_aggregates.simulator.calls import Call, api, backoff
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.machine import Machine, Process
@@ -13,7 +13,6 @@ PLACEMENT = frozenset(["provision", "vm_resume", "vm_migrate"])
 LEAVING = frozenset(["evacuate", "reboot", "shutdown"])
 EXCLUSIVE = frozenset(["reboot", "shutdown", "apply_updates"])
 SHOWN = ["vm_migrate", "provision", "vm_resume", "enable", "evacuate", "vm_start"]
-RETRY_LONGEST = 20.0  # seconds between two looks; the first are 1, 2, 4 … apart (helpers.ml)
 
 
 def conflict(db: Database, host: str, operation: str) -> tuple[str, str] | None:
@@ -64,18 +63,17 @@ def end(db: Database, host: str, task: str) -> None:
         refresh(db, host)
 
 
-async def _wait_for_others(call: Call, host: str, operation: str) -> None:
+async def wait_for_others(call: Call, host: str, operation: str) -> None:
     """A conflicting operation makes a call wait, for up to two hours (observed for reboot)."""
     deadline = call.clock.now() + call.machine.profile.timings.lock_retry_limit
-    pause = 1.0
+    pauses = backoff()
     while True:
         other = conflict(call.db, host, operation)
         if other is None:
             return
         if call.clock.now() > deadline:
             raise ApiError("OTHER_OPERATION_IN_PROGRESS", "host", host, other[1], other[0])
-        await call.clock.sleep(pause)
-        pause = min(2 * pause, RETRY_LONGEST)
+        await call.clock.sleep(next(pauses))
 
 
 @api("host.disable")
@@ -97,7 +95,7 @@ async def enable(call: Call, host: str) -> None:
     db = call.db
     db.get("host", host)
     target = await call.machine.site.contact(db, host)
-    await _wait_for_others(call, host, "enable")
+    await wait_for_others(call, host, "enable")
     if not target.considered_enabling:
         raise ApiError("HOST_STILL_BOOTING")
     if db.get("host", host)["pending_guidances"]:
@@ -174,7 +172,7 @@ async def _down(call: Call, host: str, *, again: bool) -> None:
     db = call.db
     db.get("host", host)
     _assert_disabled(db, host)
-    await _wait_for_others(call, host, "reboot")
+    await wait_for_others(call, host, "reboot")
     _assert_disabled(db, host)
     target = await call.machine.site.contact(db, host)
     # For a reboot, too, the operation is called shutdown, under a task that no longer exists.

@@ -19,6 +19,7 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
     db = call.db
     db.get("VM", vm)
     db.get("host", host)
+    await guests.wait_until_free(call, vm)
     guests.assert_state(db, vm, "Running")
     guests.assert_allowed(db, vm, "pool_migrate")
     assert_movable(db, vm)
@@ -155,6 +156,7 @@ async def evacuate(call: Call, host: str, network: str, batch: int) -> None:
     """Does not disable the host. A guest that cannot move keeps all of them here."""
     db, task = call.db, call.task_ref()
     db.get("host", host)
+    await hosts.wait_for_others(call, host, "evacuate")
     hosts.begin(db, host, "evacuate", task)
     try:
         await _wait_for_stuck_moves(call, host)

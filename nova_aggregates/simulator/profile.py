@@ -19,7 +19,7 @@ class Timings:
     refused: float = 0.3
     emergency: float = 0.3
     enable: float = 0.7  # from hello to enabled
-    new_master_enable: float = 1.2
+    new_master_enable: float = 0.6
     new_master_patience: float = 60.0
     login_failure: float = 1.9
     restart_agent: float = 1.0

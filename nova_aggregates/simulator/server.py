@@ -94,6 +94,7 @@ class Simulation:
     async def reset(self) -> None:
         """All hosts fresh and standalone again, faults forgotten; uuids and certificates stay."""
         self.site.faults.clear()
+        self.site.directory.clear()
         for position, machine in enumerate(self.site.machines):
             power_off(machine)
             await machine.listener.refuse()

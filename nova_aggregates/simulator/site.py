@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from nova_aggregates.simulator.clock import Clock
@@ -34,6 +35,14 @@ LOCAL_CALLS = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Account:
+    """A user of the directory service; ``role`` None may log in nowhere."""
+
+    password: str
+    role: str | None
+
+
 class Site:
     """The network: machines by address, one clock, one set of injected faults."""
 
@@ -44,6 +53,7 @@ class Site:
         self.machines: list[Machine] = []
         self.faults = Faults()
         self.storage_of_pools = False
+        self.directory: dict[str, Account] = {}
 
     def add(self, machine: Machine) -> Machine:
         self.machines.append(machine)

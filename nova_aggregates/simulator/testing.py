@@ -18,6 +18,7 @@
         site.change("set-hardware", "host3", software={"platform_version": "9.9"})
         site.change("set-password", "host2", password="other")
         site.change("change-certificate", "host2", days=-1)  # expired; gives the fingerprint
+        site.change("add-user", "host1", name="ann", password="x", role="read-only")
         site.change("flag", "host2", flag="disabled")        # comes back disabled
         site.change("emergency", "host2", error=["HOST_UNKNOWN_TO_MASTER", "uuid"])
         site.change("set-fields", "host1", cls="pool", values={"ha_enabled": True})
