@@ -49,6 +49,8 @@ RELATIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("task", "subtask_of"): ("task", "subtasks"),
 }
 
+MOST_DELETIONS = 20_000  # that a client can still be told of
+
 
 class Database:
     """Records by class and reference.
@@ -108,6 +110,8 @@ class Database:
         self.generation += 1
         self.deleted.append((self.generation, self.created.pop((cls, ref)), cls, ref))
         self.modified.pop((cls, ref), None)
+        if len(self.deleted) > MOST_DELETIONS:
+            del self.deleted[: MOST_DELETIONS // 2]
         self._wake()
 
     def find(self, cls: str, **wanted: Any) -> Iterator[tuple[str, Record]]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from nova_aggregates.simulator import administrator, guests, lifecycle, records, storage
+from nova_aggregates.simulator import (
+    administrator,
+    guests,
+    host_operations,
+    lifecycle,
+    records,
+    storage,
+)
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError, internal
@@ -77,6 +84,7 @@ async def declare_dead(call: Call, host: str) -> None:
     for vm in guests.residents(db, host):
         guests.halt(db, vm)
     db.set("host", host, enabled=False)
+    host_operations.refresh(db, host)
 
 
 @api("host.destroy")

@@ -16,6 +16,8 @@ def handler_for(method: Method) -> Handler:
     """What to do for a method that has no handler of its own."""
     if method.accessor is not None:
         return _ACCESSORS[method.accessor[0]]
+    if method.verb == "create" and not method.params[0].kind.startswith("record"):
+        return _not_simulated
     return _GENERIC.get(method.verb, _not_simulated)
 
 

@@ -1,66 +1,13 @@
-"""Operations on one host: which exclude each other, disabling and enabling, restarts, reboots."""
+"""Taking hosts out of service and back: disabling, enabling, restarts, reboots, power."""
 
 from __future__ import annotations
 
-from nova_aggregates.simulator import guests, lifecycle
+from nova_aggregates.simulator import guests, host_operations, lifecycle
 from nova_aggregates.simulator.calls import Call, api, backoff
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.machine import Machine, Process
 from nova_aggregates.simulator.values import DateTime, datetime_at, new_ref
-
-PLACEMENT = frozenset(["provision", "vm_resume", "vm_migrate"])
-LEAVING = frozenset(["evacuate", "reboot", "shutdown"])
-EXCLUSIVE = frozenset(["reboot", "shutdown", "apply_updates"])
-SHOWN = ["vm_migrate", "provision", "vm_resume", "enable", "evacuate", "vm_start"]
-
-
-def conflict(db: Database, host: str, operation: str) -> tuple[str, str] | None:
-    """The task and operation that keep this one from running (xapi_host_helpers.ml)."""
-    for task, other in db.get("host", host)["current_operations"].items():
-        if operation in PLACEMENT and other in LEAVING:
-            return task, other
-        if operation in LEAVING and other in PLACEMENT:
-            return task, other
-        if operation in EXCLUSIVE and other in EXCLUSIVE:
-            return task, other
-        if operation == "enable" and other == "apply_updates":
-            return task, other
-    return None
-
-
-def refresh(db: Database, host: str) -> None:
-    record = db.get("host", host)
-    shown = list(SHOWN)
-    if not record["enabled"]:
-        shown += ["apply_updates", "reboot", "shutdown"]
-    running = set(record["current_operations"].values())
-    hidden: set[str] = set()
-    if running & LEAVING:
-        hidden |= PLACEMENT
-    if running & EXCLUSIVE:
-        hidden |= {"reboot", "apply_updates"}
-    if running & PLACEMENT:
-        hidden |= LEAVING
-    db.set("host", host, allowed_operations=[o for o in shown if o not in hidden])
-
-
-def begin(db: Database, host: str, operation: str, task: str) -> None:
-    """Raises OTHER_OPERATION_IN_PROGRESS."""
-    other = conflict(db, host, operation)
-    if other is not None:
-        raise ApiError("OTHER_OPERATION_IN_PROGRESS", "host", host, other[1], other[0])
-    record = db.get("host", host)
-    db.set("host", host, current_operations={**record["current_operations"], task: operation})
-    refresh(db, host)
-
-
-def end(db: Database, host: str, task: str) -> None:
-    record = db.peek("host", host)
-    if record is not None:
-        rest = {t: o for t, o in record["current_operations"].items() if t != task}
-        db.set("host", host, current_operations=rest)
-        refresh(db, host)
 
 
 async def wait_for_others(call: Call, host: str, operation: str) -> None:
@@ -68,7 +15,7 @@ async def wait_for_others(call: Call, host: str, operation: str) -> None:
     deadline = call.clock.now() + call.machine.profile.timings.lock_retry_limit
     pauses = backoff()
     while True:
-        other = conflict(call.db, host, operation)
+        other = host_operations.conflict(call.db, host, operation)
         if other is None:
             return
         if call.clock.now() > deadline:
@@ -87,7 +34,7 @@ async def disable(call: Call, host: str, auto_enable: bool) -> None:
     db.set("host", host, enabled=False)
     target.user_disabled = True
     target.machine.disk.auto_enable = auto_enable
-    refresh(db, host)
+    host_operations.refresh(db, host)
 
 
 @api("host.enable")
@@ -105,7 +52,7 @@ async def enable(call: Call, host: str) -> None:
     target.user_disabled = False
     target.machine.disk.auto_enable = True
     db.set("host", host, enabled=True)
-    refresh(db, host)
+    host_operations.refresh(db, host)
 
 
 @api("host.restart_agent")
@@ -176,7 +123,7 @@ async def _down(call: Call, host: str, *, again: bool) -> None:
     _assert_disabled(db, host)
     target = await call.machine.site.contact(db, host)
     # For a reboot, too, the operation is called shutdown, under a task that no longer exists.
-    begin(db, host, "shutdown", new_ref())
+    host_operations.begin(db, host, "shutdown", new_ref())
     target.machine.disk.disabled_until_reboot = True
     target.fuse_lit = True
     target.machine.live(_go_down(target, host, again=again))

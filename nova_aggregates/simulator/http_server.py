@@ -117,8 +117,8 @@ class FrontEnd:
                 if tls:
                     await writer.start_tls(self._context)
                 await self._converse(reader, writer)
-        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # a client that goes away or speaks no TLS is no concern of the host's
+        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a client that goes away or speaks nonsense is no concern of the host's
         except asyncio.CancelledError:
             writer.transport.abort()
         finally:

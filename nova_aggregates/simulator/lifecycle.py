@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from nova_aggregates.simulator import records, storage
+from nova_aggregates.simulator import host_operations, records, storage
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.machine import Machine, Phase, Power, Process
@@ -236,6 +236,7 @@ async def hello(process: Process) -> None:
     process.emergency = None
     machine.disk.ejected = False
     db.set("host", host, enabled=False, address=machine.address, current_operations={})
+    host_operations.refresh(db, host)
     set_live(db, host, live=True)
     master = machine.site.by_address(machine.disk.master_address or "")
     if master is not None:
@@ -273,6 +274,7 @@ def consider_enabling(process: Process) -> None:
     ):
         return
     db.set("host", host, enabled=True)
+    host_operations.refresh(db, host)
 
 
 def set_live(db: Database, host: str, *, live: bool) -> None:

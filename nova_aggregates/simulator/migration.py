@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from nova_aggregates.simulator import guests, hosts, tasks
+from nova_aggregates.simulator import guests, host_operations, hosts, tasks
 from nova_aggregates.simulator.calls import Call, api, create_task
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import NULL_REF, ApiError
@@ -45,7 +45,7 @@ async def move(call: Call, vm: str, host: str, task: str) -> None:
     """The move itself, with its marks on the guest and on the destination."""
     db, profile = call.db, call.machine.profile
     guests.begin(db, vm, "pool_migrate", task)
-    hosts.begin(db, host, "vm_migrate", task)
+    host_operations.begin(db, host, "vm_migrate", task)
     source = db.get("VM", vm)["resident_on"]
     db.set("VM", vm, scheduled_to_be_resident_on=host)
     try:
@@ -62,7 +62,7 @@ async def move(call: Call, vm: str, host: str, task: str) -> None:
         if db.peek("VM", vm) is not None:
             db.set("VM", vm, scheduled_to_be_resident_on=NULL_REF)
         guests.end(db, vm, task)
-        hosts.end(db, host, task)
+        host_operations.end(db, host, task)
 
 
 def _complete_task(call: Call, host: str) -> str:
@@ -157,7 +157,7 @@ async def evacuate(call: Call, host: str, network: str, batch: int) -> None:
     db, task = call.db, call.task_ref()
     db.get("host", host)
     await hosts.wait_for_others(call, host, "evacuate")
-    hosts.begin(db, host, "evacuate", task)
+    host_operations.begin(db, host, "evacuate", task)
     try:
         await _wait_for_stuck_moves(call, host)
         chosen = plan(call, host)
@@ -174,7 +174,7 @@ async def evacuate(call: Call, host: str, network: str, batch: int) -> None:
             text = f"evacuate: {len(left)} VMs are still resident on {name}"
             raise ApiError("INTERNAL_ERROR", text)
     finally:
-        hosts.end(db, host, task)
+        host_operations.end(db, host, task)
 
 
 async def _wait_for_stuck_moves(call: Call, host: str) -> None:

@@ -69,7 +69,6 @@ class Profile:
     cpu_count: int = 8
     edition: str = "xcp-ng"
     editions: tuple[str, ...] = ("xcp-ng",)
-    knows_editions: bool = False  # does the licence daemon know the edition it is asked about
     host_tls: bool = True
     pool_tls: bool = True
     negative_heartbeat: bool = True  # a clean stop of xapi clears the live flag at once

@@ -105,14 +105,14 @@ class Simulation:
     async def _collect(self) -> None:
         """What xapi forgets by itself: sessions and tasks."""
         timings = self.site.profile.timings
-        finished: dict[str, float] = {}
+        collector = tasks.Collector(timings.task_gc, timings.pending_task_gc)
         while True:
             await self.clock.sleep(timings.gc_pass)
             for machine in self.site.machines:
                 process = machine.process
                 if process is not None and process.db is not None:
                     sessions.enforce_limits(process, timings.session_idle)
-                    tasks.collect(process.db, self.clock, finished, timings.task_gc)
+                    collector.collect(process.db, self.clock)
 
     def inventory(self) -> dict[str, Any]:
         """How to reach the hosts as they are now."""

@@ -213,6 +213,40 @@ def introduce(
     )
 
 
+@api("SR.create")
+def create(
+    call: Call,
+    host: str,
+    config: dict[str, str],
+    size: int,
+    label: str,
+    description: str,
+    kind: str,
+    content: str,
+    shared: bool,
+    sm_config: dict[str, str],
+) -> str:
+    """A shared repository is attached at every member (xapi_sr.ml create)."""
+    db = call.db
+    db.get("host", host)
+    if db.first("SM", type=kind) is None:
+        raise ApiError("SR_UNKNOWN_DRIVER", kind)
+    sr = db.create(
+        "SR",
+        name_label=label,
+        name_description=description,
+        type=kind,
+        content_type=content,
+        shared=shared,
+        physical_size=size,
+        sm_config=sm_config,
+        allowed_operations=list(OPERATIONS),
+    )
+    for member in list(db.tables["host"]) if shared else [host]:
+        create_pbd(db, member, sr, config)
+    return sr
+
+
 @api("SR.forget")
 def forget(call: Call, sr: str) -> None:
     record = call.db.get("SR", sr)

@@ -110,15 +110,25 @@ def set_status(call: Call, ref: str, value: str) -> None:
         call.db.set("task", ref, finished=call.clock.stamp())
 
 
-def collect(db: Database, clock: Clock, finished: dict[str, float], limit: float) -> None:
-    """Forget completed tasks after their time, and the oldest ones above 200 (db_gc_util.ml)."""
-    done = [r for r, t in db.find("task") if t["status"] != "pending"]
-    now = clock.now()
-    for ref in done:
-        finished.setdefault(ref, now)
-    done.sort(key=lambda r: finished[r])
-    surplus = max(0, len(db.tables["task"]) - MAX_COMPLETED)
-    for position, ref in enumerate(done):
-        if position < surplus or now - finished[ref] > limit:
-            db.delete("task", ref)
-            finished.pop(ref, None)
+class Collector:
+    """Forgets completed tasks after their time, the oldest ones above 200, and pending ones that
+    made no progress for a day (db_gc_util.ml)."""
+
+    def __init__(self, completed_limit: float, pending_limit: float) -> None:
+        self._limits = {True: pending_limit, False: completed_limit}
+        self._seen: dict[str, tuple[str, float, float]] = {}  # status, progress, since when
+
+    def collect(self, db: Database, clock: Clock) -> None:
+        now = clock.now()
+        for ref, task in db.find("task"):
+            state = (task["status"], task["progress"])
+            if self._seen.get(ref, ("", 0.0, 0.0))[:2] != state:
+                self._seen[ref] = (*state, now)
+        done = [r for r, t in db.find("task") if t["status"] != "pending"]
+        done.sort(key=lambda r: self._seen[r][2])
+        surplus = set(done[: max(0, len(db.tables["task"]) - MAX_COMPLETED)])
+        for ref, task in db.find("task"):
+            limit = self._limits[task["status"] == "pending"]
+            if ref in surplus or now - self._seen[ref][2] > limit:
+                db.delete("task", ref)
+                del self._seen[ref]
