@@ -28,6 +28,12 @@ OPTS = [
         help="Seconds until a new master must serve and every member be enabled and live.",
     ),
     cfg.FloatOpt(
+        "outage_deadline",
+        default=120.0,
+        min=0.1,
+        help="Seconds that an operation waits for a host that stops answering between two calls.",
+    ),
+    cfg.FloatOpt(
         "role_change_window",
         default=20.0,
         min=0.1,

@@ -83,6 +83,7 @@ class Establish(_FirstStep):
 class NamePool(_FirstStep):
     label = "name_pool"
     percent = 45
+    repeatable = True
 
     def act(self, facts: FirstHost) -> None:
         name_pool(self.work)

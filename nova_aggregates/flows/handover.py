@@ -7,7 +7,7 @@ from nova_aggregates.flows.leaving import LeaveStep, Leaving
 from nova_aggregates.flows.outcome import NotYet, StepFailed
 from nova_aggregates.flows.settle import Patience
 from nova_aggregates.flows.work import endpoint_of
-from nova_aggregates.objects import Finding, Host, Pool, Severity
+from nova_aggregates.objects import Finding, Pool, Severity
 from nova_aggregates.xenapi.errors import PreconditionFailed, XenError
 from nova_aggregates.xenapi.types import HostView, PoolView
 
@@ -26,28 +26,25 @@ class HandOver(_HandOverStep):
     def act(self, facts: Leaving) -> None:
         lost: XenError | None = None
         for _attempt in range(ATTEMPTS):
-            try:
-                if not self._ask(facts):
+            with self.work.pool_session() as session:
+                view = self.work.observe_pool(session)
+                if view.master_uuid != facts.host_uuid:
                     return
-            except PreconditionFailed:
-                raise
-            except XenError as error:
-                # Its answer was lost, or an earlier manager asked before it died.
-                lost = error
-            else:
-                return
+                successor = self._choose(facts, view)
+                if self.work.announce("pool.designate_new_master") and self._took_place(facts):
+                    return
+                try:
+                    session.designate_new_master(successor.uuid)
+                except PreconditionFailed:
+                    raise
+                except XenError as error:
+                    # Its answer was lost, or an earlier manager asked before it died.
+                    lost = error
+                else:
+                    return
             if self._took_place(facts):
                 return
         raise lost or AssertionError("no attempt was made")
-
-    def _ask(self, facts: Leaving) -> bool:
-        """Whether there was anything to ask for."""
-        with self.work.pool_session() as session:
-            view = self.work.observe_pool(session)
-            if view.master_uuid != facts.host_uuid:
-                return False
-            session.designate_new_master(self._choose(facts, view).uuid)
-            return True
 
     def _took_place(self, facts: Leaving) -> bool:
         work = self.work
@@ -105,11 +102,8 @@ class AwaitNewMaster(_HandOverStep):
         patience = Patience(work.timing.settle)
 
         def look() -> None:
-            session, host = self._new_master(facts, pool)
-            with session:
-                view = session.observe()
-                if work.established().master_host_id != host.id:
-                    work.managers.pools.set_master(work.operation, work.aggregate_id, host.id)
+            with self._new_master(facts, pool) as session:
+                view = work.observe_pool(session)
                 restless = [
                     each.name
                     for each in view.hosts
@@ -135,19 +129,16 @@ class AwaitNewMaster(_HandOverStep):
 
         work.until(look, work.timing.handover, late)
 
-    def _new_master(self, facts: Leaving, pool: Pool) -> tuple[Session, Host]:
+    def _new_master(self, facts: Leaving, pool: Pool) -> Session:
         reasons = []
         for uuid, host in self.work.registered().items():
             if uuid == facts.host_uuid:
                 continue
+            candidates = [endpoint_of(host, pool.credentials)]
             try:
-                session = self.work.hypervisor.pool(
-                    [endpoint_of(host, pool.credentials)], pool.xen_uuid
-                )
+                return self.work.hypervisor.pool(candidates, pool.xen_uuid)
             except XenError as error:
                 reasons.append(str(error))
-                continue
-            return session, host
         raise NotYet(" ".join(reasons) or "There is no other member.")
 
     @staticmethod

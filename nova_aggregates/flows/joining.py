@@ -13,7 +13,7 @@ from nova_aggregates.flows.settle import await_settled
 from nova_aggregates.flows.step import Act, Learn
 from nova_aggregates.flows.work import Work
 from nova_aggregates.objects import Action, Finding
-from nova_aggregates.xenapi.errors import ApiFailure, StillBooting, XenError
+from nova_aggregates.xenapi.errors import ApiFailure, XenError
 from nova_aggregates.xenapi.types import PoolView
 
 STARTING = "HOST_STILL_BOOTING"
@@ -82,27 +82,16 @@ class Preflight(_JoinStep):
 
         def look() -> None:
             nonlocal found
-            try:
-                with work.host_session(work.host()) as joiner, work.pool_session() as pool:
-                    found = work.hypervisor.join_findings(joiner, pool)
-            except StillBooting:
-                raise
-            except XenError as error:
-                raise StepFailed.from_xen(error) from None
+            with work.host_session(work.host()) as joiner, work.pool_session() as pool:
+                found = work.hypervisor.join_findings(joiner, pool)
             # A host that was just ejected answers before its network is set up again.
             if any(finding.code == STARTING for finding in blocking(found)):
                 raise NotYet("The host is still starting.")
 
-        def late(reason: str) -> StepFailed:
-            if blocking(found):
-                return StepFailed.from_findings(found)
-            return StepFailed.of(
-                STARTING,
-                f"The host or the pool's master is still starting. {reason}",
-                "Wait until both are up, then repeat the request.",
-            )
+        def late(_reason: str) -> StepFailed:
+            return StepFailed.from_findings(found)
 
-        work.until(look, work.timing.handover, late)
+        work.until(look, work.timing.handover, late, through_outages=False)
         against = [each for each in blocking(found) if not self._is_ours_to_mend(each)]
         if against:
             rest = [each for each in found if each not in against]
@@ -120,6 +109,7 @@ class VerifyCertificates(_JoinStep):
 
     label = "enable_tls_verification"
     percent = 25
+    repeatable = True
 
     def needed(self, facts: Joining) -> bool:
         return not facts.member
@@ -165,11 +155,13 @@ class Join(_JoinStep):
             place = self._await_clarity(facts)
         if place is _Place.MEMBER:
             return
+        work = self.work
+        if work.announce("pool.join") and self._await_clarity(facts) is _Place.MEMBER:
+            return
         if view.master is None:
             raise StepFailed.of(
                 "POOL_HAS_NO_MASTER", "The pool names no master.", "Look at the pool's master."
             )
-        work = self.work
         credentials = work.established().credentials
         try:
             with work.host_session(work.host()) as joiner:

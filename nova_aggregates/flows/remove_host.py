@@ -42,6 +42,9 @@ class Inspect(Learn):
     percent = 5
 
     def learn(self) -> Leaving:
+        return self.work.through_outage(self._look)
+
+    def _look(self) -> Leaving:
         work = self.work
         if work.pool() is None:
             return Leaving(host_uuid="", pool_uuid="", last=False, master=False)
@@ -100,6 +103,8 @@ class Eject(LeaveStep):
         with work.pool_session() as session:
             if work.observe_pool(session).host(facts.host_uuid) is None:
                 return
+            if work.announce("pool.eject") and self._took_place(facts):
+                return
             try:
                 session.eject(facts.host_uuid)
             except PreconditionFailed:
@@ -108,10 +113,10 @@ class Eject(LeaveStep):
                 lost = error
             else:
                 return
-        if not self._took_place(facts, lost):
+        if not self._took_place(facts):
             raise lost
 
-    def _took_place(self, facts: Leaving, lost: XenError) -> bool:
+    def _took_place(self, facts: Leaving) -> bool:
         work = self.work
 
         def look() -> bool:
@@ -125,7 +130,7 @@ class Eject(LeaveStep):
         def late(reason: str) -> StepFailed:
             return StepFailed.of(
                 "EJECT_OUTCOME_UNKNOWN",
-                f"Whether the host was ejected is not clear. {lost} {reason}",
+                f"Whether the host was ejected is not clear. {reason}",
                 "Look at the pool's master, then remove the host from the aggregate again: what "
                 "is done already is not done twice.",
                 half_way=True,
@@ -188,6 +193,7 @@ class AwaitStandalone(LeaveStep):
 class ClearName(LeaveStep):
     label = "clear_pool_name"
     percent = 70
+    repeatable = True
 
     def needed(self, facts: Leaving) -> bool:
         return facts.last

@@ -36,6 +36,7 @@ class FindPool(Learn):
 class Rename(Act[Naming]):
     label = "name_pool"
     percent = 40
+    repeatable = True
     facts_type = Naming
 
     def needed(self, facts: Naming) -> bool:

@@ -10,15 +10,9 @@ from __future__ import annotations
 import time
 
 from nova_aggregates.flows.outcome import NotYet, StepFailed
-from nova_aggregates.flows.work import Work
+from nova_aggregates.flows.work import Work, is_hopeless
 from nova_aggregates.objects import Finding, Severity
-from nova_aggregates.xenapi.errors import (
-    AuthenticationFailed,
-    CertificateRefused,
-    IdentityMismatch,
-    NoMasterFound,
-    XenError,
-)
+from nova_aggregates.xenapi.errors import XenError
 from nova_aggregates.xenapi.types import HostView, PoolView
 
 
@@ -82,13 +76,6 @@ def await_settled(work: Work, *, ignoring: str = "") -> PoolView:
         )
 
     return work.until(look, work.timing.handover, late)
-
-
-def is_hopeless(error: XenError) -> bool:
-    """Whether waiting cannot help: the way in is barred, not merely interrupted."""
-    if isinstance(error, NoMasterFound):
-        return bool(error.problems) and all(map(is_hopeless, error.problems))
-    return isinstance(error, AuthenticationFailed | CertificateRefused | IdentityMismatch)
 
 
 def _condition(host: HostView) -> str:

@@ -7,6 +7,7 @@ dataclass of its flow, kept as plain JSON in TaskFlow's tables.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
@@ -95,12 +96,19 @@ class Act(_Step, Generic[F]):
     """
 
     facts_type: ClassVar[type]
+    repeatable: ClassVar[bool] = False  # its changing call may be made twice without a look
 
     def execute(self, facts: Mapping[str, JSON]) -> JSON:
         known = self._known(facts)
         if not self.needed(known):
             return None
-        return self._guarded(self.act, known)
+        return self._guarded(
+            functools.partial(
+                self.work.through_outage,
+                functools.partial(self.act, known),
+                repeatable=self.repeatable,
+            )
+        )
 
     def revert(
         self,

@@ -22,10 +22,25 @@ from nova_aggregates.manager.hosts import HostManager
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.pools import PoolManager
 from nova_aggregates.objects import Credentials, Host, Operation, OperationState, Pool
-from nova_aggregates.xenapi.errors import AuthenticationFailed, XenError
+from nova_aggregates.xenapi.errors import (
+    AuthenticationFailed,
+    CertificateRefused,
+    ConnectionLost,
+    IdentityMismatch,
+    IsSlave,
+    MalformedAnswer,
+    NoMasterFound,
+    OutcomeUnknown,
+    SessionInvalid,
+    StillBooting,
+    TimedOut,
+    Unreachable,
+    XenError,
+)
 from nova_aggregates.xenapi.types import Endpoint, HostView, PoolView, Trust
 
 LOG = logging.getLogger(__name__)
+CALL = "call"  # the kind of event that announces one
 MANY = 1000  # more than a pool can have hosts
 T = TypeVar("T")
 
@@ -38,6 +53,7 @@ class Timing:
     join: float
     eject: float
     handover: float
+    outage: float
     fuse: float
     settle: float
 
@@ -49,6 +65,7 @@ class Timing:
             join=group.join_deadline,
             eject=group.eject_deadline,
             handover=group.handover_deadline,
+            outage=group.outage_deadline,
             fuse=group.role_change_window,
             settle=group.disabled_grace,
         )
@@ -100,8 +117,16 @@ class Work:
         self._stop.wait(self.timing.poll)
         self.safe_point()
 
-    def until(self, look: Callable[[], T], seconds: float, late: Callable[[str], StepFailed]) -> T:
-        """What ``look`` returns, once it no longer raises NotYet or a XenError.
+    def until(
+        self,
+        look: Callable[[], T],
+        seconds: float,
+        late: Callable[[str], StepFailed],
+        *,
+        through_outages: bool = True,
+    ) -> T:
+        """What ``look`` returns, once it no longer raises NotYet or (``through_outages``) a
+        XenError.
 
         After ``seconds`` the exception made by ``late`` from the last reason is raised; there is
         always one look, so that time spent while no manager ran does not count.
@@ -110,7 +135,11 @@ class Work:
         while True:
             try:
                 return look()
-            except (NotYet, XenError) as error:
+            except NotYet as error:
+                reason = str(error)
+            except XenError as error:
+                if not through_outages:
+                    raise
                 reason = str(error)
             if time.monotonic() >= end:
                 raise late(reason)
@@ -140,6 +169,21 @@ class Work:
             return False
 
         return self.until(judge, seconds, late)
+
+    def through_outage(self, call: Callable[[], T], *, repeatable: bool = False) -> T:
+        """What ``call`` returns; made again while a host is away for the moment.
+
+        :param repeatable: also when the answer to a changing call was lost.
+        """
+        end = time.monotonic() + self.timing.outage
+        while True:
+            try:
+                return call()
+            except XenError as error:
+                lost = repeatable and isinstance(error, OutcomeUnknown)
+                if not (lost or is_passing(error)) or time.monotonic() >= end:
+                    raise
+            self.pause()
 
     # The database
 
@@ -177,6 +221,18 @@ class Work:
         pool = self.pool()
         if pool is not None and pool.credentials != own:
             yield pool.credentials
+
+    def announce(self, call: str) -> bool:
+        """Put on record that ``call`` will be sent; whether it was announced before.
+
+        An earlier manager may have died right after sending it: then its effect may still be on
+        its way, and looking once proves nothing.
+        """
+        data = {"call": call}
+        past = self.managers.operations.events(self.operation.uuid)
+        before = any(event.kind == CALL and event.data == data for event in past)
+        self.managers.operations.event(self.operation, CALL, data)
+        return before
 
     def pool_hosts(self) -> list[Host]:
         """Who may be in the pool, whoever shall stay first: the members, then hosts whose removal
@@ -241,6 +297,29 @@ class Work:
         if master is not None and master.id != pool.master_host_id:
             self.managers.pools.set_master(self.operation, self.aggregate_id, master.id)
         return view
+
+
+def is_hopeless(error: XenError) -> bool:
+    """Whether waiting cannot help: the way in is barred, not merely interrupted."""
+    if isinstance(error, NoMasterFound):
+        return bool(error.problems) and all(map(is_hopeless, error.problems))
+    return isinstance(error, AuthenticationFailed | CertificateRefused | IdentityMismatch)
+
+
+def is_passing(error: XenError) -> bool:
+    """Whether nothing was changed and the same may work in a moment."""
+    if isinstance(error, NoMasterFound):
+        return not is_hopeless(error)
+    return isinstance(
+        error,
+        ConnectionLost
+        | IsSlave
+        | MalformedAnswer
+        | SessionInvalid
+        | StillBooting
+        | TimedOut
+        | Unreachable,
+    )
 
 
 def endpoint_of(host: Host, credentials: Credentials) -> Endpoint:

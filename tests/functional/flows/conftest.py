@@ -16,7 +16,7 @@ from tests.unit.flows.bench import Bench, make_template
 
 TIME_SCALE = 400.0
 # A simulated restart, put off for 10 virtual seconds, is long over after one of these seconds.
-TIMING = Timing(poll=0.03, join=30, eject=30, handover=30, fuse=1.0, settle=1.0)
+TIMING = Timing(poll=0.03, join=30, eject=30, handover=30, outage=10, fuse=1.0, settle=1.0)
 
 
 @pytest.fixture(scope="session")

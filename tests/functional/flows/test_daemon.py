@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,11 +26,36 @@ def script(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def session_of(pid: int) -> list[int]:
+    """The processes that were started by ``pid``, itself included, and still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, session = fields[0], int(fields[3])
+        if session == pid and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
 @pytest.fixture
 def config(tmp_path: Path, bench: Bench) -> Path:
     path = tmp_path / "nova-aggregates.conf"
     path.write_text(
         f"""
+[api]
+port = {free_port()}
+workers = 2
+[auth]
+strategy = noauth
 [database]
 connection = sqlite:///{bench.path}
 [coordination]
@@ -183,3 +209,17 @@ def test_a_lock_directory_that_cannot_be_made_is_told_in_one_line(config: Path) 
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "[coordination] backend_url" in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_everything_in_one_command_leaves_no_process_behind(
+    bench: Bench, site: SimulatedSite, start: Start, how: signal.Signals
+) -> None:
+    added = bench.add(bench.aggregate(), "host1")
+    process = start("nova-aggregates-all")
+    bench.succeeded(added, seconds=START_SECONDS)
+    until(lambda: len(session_of(process.pid)) == 4)  # the parent, two workers, the manager
+    process.send_signal(how)
+    code = process.wait(10)
+    assert code == (-signal.SIGKILL if how is signal.SIGKILL else 0)
+    until(lambda: session_of(process.pid) == [])

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import xmlrpc.client
+
 import pytest
+import XenAPI
 
 from nova_aggregates.objects import AggregateState, HostStatus, Operation, OperationState
 from nova_aggregates.simulator.testing import SimulatedSite
 from tests.functional.flows.conftest import TIMING
 from tests.functional.flows.truth import Truth
-from tests.unit.flows.bench import Bench
+from tests.unit.flows.bench import Bench, until
 
 
 def fails(bench: Bench, uuid: str) -> Operation:
@@ -152,3 +155,81 @@ def test_lost_answers(
     inside = done is method.endswith("join")
     assert truth.pool("host1").ready == ({"host1", "host2"} if inside else {"host1"})
     assert bench.show(blue).hosts == (("host1", "host2") if inside else ("host1",))
+
+
+def test_hosts_of_pools_that_others_made(bench: Bench, site: SimulatedSite, truth: Truth) -> None:
+    master = site.host("host3")
+    with truth.session("host4") as xenapi:
+        xenapi.pool.join(master.address, master.username, master.password)
+    until(lambda: truth.pool("host3").ready == {"host3", "host4"})
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    for name, code in (("host4", "HOST_IN_ANOTHER_POOL"), ("host3", "HOST_IS_MASTER_OF_A_POOL")):
+        operation = fails(bench, bench.add(blue, name))
+        assert operation.failure is not None
+        assert operation.failure.code == code
+    assert truth.pool("host3").name == ""
+    assert bench.show(blue).state is AggregateState.CREATED
+
+
+def test_an_ejected_host_rejoins_a_pool_that_verifies_certificates(
+    bench: Bench, site: SimulatedSite, truth: Truth
+) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "host1"), bench.add(blue, "host2"))
+    with truth.session("host1") as xenapi:
+        xenapi.pool.enable_tls_verification()
+    bench.succeeded(bench.remove(blue, "host2"))
+    with truth.session("host2") as xenapi:
+        (pool,) = xenapi.pool.get_all_records().values()
+    assert not pool["tls_verification_enabled"]
+    bench.succeeded(bench.add(blue, "host2"))
+    assert truth.pool("host1").ready == {"host1", "host2"}
+    # A host that we never ejected is refused instead: that is its administrator's decision.
+    off = {"tls_verification_enabled": False}
+    site.change("set-fields", "host3", cls="pool", values=off)
+    operation = fails(bench, bench.add(blue, "host3"))
+    assert {finding.check for finding in operation.findings} == {"join.tls_verification"}
+
+
+@pytest.mark.parametrize("step", ["join_pool", "await_member", "sync_database"])
+def test_the_master_restarts_while_a_host_joins(
+    bench: Bench, site: SimulatedSite, truth: Truth, step: str
+) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "host1"))
+    uuid = bench.add(blue, "host2")
+    until(lambda: bench.operation(uuid).step == step or bench.operation(uuid).state.ended)
+    site.fault("kill-toolstack", "host1")
+    (operation,) = bench.ended(uuid, seconds=60)
+    until(lambda: settled(truth, "host1"))
+    inside = operation.state is OperationState.SUCCEEDED
+    assert inside or operation.state is OperationState.FAILED, operation.failure
+    assert truth.pool("host1").ready == ({"host1", "host2"} if inside else {"host1"})
+    assert bench.show(blue).hosts == (("host1", "host2") if inside else ("host1",))
+
+
+@pytest.mark.parametrize("step", ["hand_over_master", "await_new_master", "eject_host"])
+def test_the_new_master_restarts_while_the_old_one_leaves(
+    bench: Bench, site: SimulatedSite, truth: Truth, step: str
+) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "host1"), bench.add(blue, "host2"))
+    uuid = bench.remove(blue, "host1")
+    until(lambda: bench.operation(uuid).step == step or bench.operation(uuid).state.ended)
+    site.fault("kill-toolstack", "host2")
+    (operation,) = bench.ended(uuid, seconds=60)
+    assert operation.state is OperationState.SUCCEEDED, operation.failure
+    assert truth.pool("host2").ready == {"host2"}
+    assert truth.pool("host1").hosts == {"host1"}
+
+
+def settled(truth: Truth, master: str) -> bool:
+    try:
+        pool = truth.pool(master)
+    except (OSError, XenAPI.Failure, xmlrpc.client.Error):
+        return False
+    return pool.ready == pool.hosts

@@ -32,6 +32,20 @@ class FakePool:
         self.tls = False
         self.synced_with = 1  # hosts that were there at the last sync_database
         self.stale: list[FakeHost] = []  # records without a host
+        self.successor: FakeHost | None = None  # agreed to, while the old master still serves
+        self.serves_for = 0  # contacts
+
+    def tick(self) -> None:
+        """A change of master takes place some time after it was agreed to."""
+        if self.successor is None:
+            return
+        self.serves_for -= 1
+        if self.serves_for < 0:
+            self.master, self.successor = self.successor, None
+            for host in self.hosts:
+                host.sticky_disabled = False
+                host.restart()
+                host.away_for = host.delay
 
 
 class FakeHost:
@@ -103,6 +117,8 @@ class FakeSite:
         self._interfere("host", lambda: None)
         host = next((h for h in self.hosts if h.address == endpoint.address), None)
         where = endpoint.where
+        if host is not None:
+            host.pool.tick()
         if host is None or host.dead:
             raise errors.Unreachable("UNREACHABLE", (where, "no route"))
         if host.away_for:
@@ -223,6 +239,7 @@ class FakeSession:
 
         def effect() -> None:
             assert host is not self.master, "the master cannot be ejected"
+            assert self.master.pool.successor is None, "what the old master does is lost"
             password = self.master.pool.password
             self.master.pool.hosts.remove(host)
             host.pool = FakePool(host, password)
@@ -236,11 +253,8 @@ class FakeSession:
 
         def effect() -> None:
             pool = self.master.pool
-            pool.master = host
-            for each in pool.hosts:
-                each.sticky_disabled = False
-                each.restart()
-                each.away_for = each.delay
+            pool.successor = host
+            pool.serves_for = 4
 
         self._change("designate_new_master", host.name, effect)
 

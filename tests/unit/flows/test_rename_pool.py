@@ -42,3 +42,31 @@ def test_a_rename_that_cannot_be_done_is_taken_back(bench: Bench, site: FakeSite
     fails(bench, bench.rename(blue, "azure"), "RBAC_PERMISSION_DENIED")
     assert site["h1"].pool.name == "blue"
     assert bench.show(blue).name == "blue"
+
+
+def test_a_rename_whose_answer_was_lost_is_simply_repeated(bench: Bench, site: FakeSite) -> None:
+    bench.start()
+    blue = bench.aggregate("blue")
+    bench.succeeded(bench.add(blue, "h1"))
+    lost = errors.OutcomeUnknown("OUTCOME_UNKNOWN", ("pool.set_name_label", "cut"))
+    site.fail["set_name"] = [("before", lost), ("after", lost)]
+    bench.succeeded(bench.rename(blue, "azure"))
+    assert site["h1"].pool.name == "azure"
+
+
+def test_a_master_that_is_away_for_a_moment_is_waited_for(bench: Bench, site: FakeSite) -> None:
+    bench.start()
+    blue = bench.aggregate("blue")
+    bench.succeeded(bench.add(blue, "h1"))
+    site["h1"].away_for = 5
+    bench.succeeded(bench.rename(blue, "azure"))
+    assert site["h1"].pool.name == "azure"
+
+
+def test_a_master_that_stays_away_is_not_waited_for_for_ever(bench: Bench, site: FakeSite) -> None:
+    bench.start()
+    blue = bench.aggregate("blue")
+    bench.succeeded(bench.add(blue, "h1"))
+    site["h1"].dead = True
+    fails(bench, bench.rename(blue, "azure"), "NO_MASTER_FOUND")
+    assert bench.show(blue).name == "blue"
