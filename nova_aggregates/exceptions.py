@@ -90,6 +90,43 @@ class OperationNotFound(NovaAggregatesError):
     template = "Operation {uuid} could not be found."
 
 
+class OperationCannotBeCancelled(NovaAggregatesError):
+    template = "Operation {uuid} cannot be cancelled: {reason}"
+
+
+class OperationCannotBeRetried(NovaAggregatesError):
+    template = "Operation {uuid} cannot be retried: {reason}"
+
+
+class OperationCannotBeAbandoned(NovaAggregatesError):
+    template = (
+        "Operation {uuid} cannot be abandoned, because it is {state}. Only an operation that ended "
+        "as error can."
+    )
+
+
+class HoldingsNotEmpty(NovaAggregatesError):
+    template = (
+        "Host {host} would lose what is on it: {lost}. Move it away first, or repeat the request "
+        'with "confirm": "{digest}".'
+    )
+
+
+class MasterUnfit(NovaAggregatesError):
+    template = "Host {host} cannot become the master: {reason}."
+
+
+class AggregateBusy(NovaAggregatesError):
+    template = "Aggregate {aggregate_id} has unfinished operations. Wait until they have ended."
+
+
+class IdempotencyKeyReused(NovaAggregatesError):
+    template = (
+        "The Idempotency-Key {key} was used for another request body. Use a new key for a new "
+        "request."
+    )
+
+
 class OperationLost(NovaAggregatesError):
     """Another manager has taken the operation over: the writer must stop at once."""
 

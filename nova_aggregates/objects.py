@@ -46,6 +46,8 @@ class Action(enum.StrEnum):
     ADD_HOST = "add_host"
     REMOVE_HOST = "remove_host"
     RENAME_POOL = "rename_pool"
+    CHANGE_MASTER = "change_master"  # hand the master role to the host
+    PREFLIGHT = "preflight"  # look only: what would stop the action named in the parameters
 
 
 class OperationState(enum.StrEnum):
@@ -119,6 +121,20 @@ class Inventory:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is lost when the host leaves its pool. Each item is a line for people."""
+
+    digest: str  # of all the rest; a caller who names it has seen exactly this
+    guests: tuple[str, ...] = ()
+    disks: tuple[str, ...] = ()
+    storage: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.guests or self.disks or self.storage)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Host:
     id: int
     uuid: str
@@ -136,6 +152,7 @@ class Host:
     last_seen: datetime.datetime | None
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
+    holdings: Holdings | None = None  # None: nobody has looked yet
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -203,6 +220,10 @@ class Operation:
     finished_at: datetime.datetime | None
     owner: str | None  # the manager that works on it
     fence: int  # grows with every change of owner; a write with an older number is refused
+    attempts: int = 0  # how often a manager has taken it up
+    not_before: datetime.datetime | None = None  # queued, but to be left alone until then
+    cancel_requested: bool = False
+    uncancellable_reason: str | None = None  # set once the point of no return is passed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -214,6 +235,8 @@ class OperationEvent:
     fence: int  # of the manager that wrote it; 0 before the first one
     kind: str
     data: Mapping[str, JSON]
+    operation: str = ""  # uuid
+    aggregate_id: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -222,3 +245,101 @@ class Accepted:
 
     aggregate: Aggregate
     operation: Operation | None
+
+
+class PlannedAction(enum.StrEnum):
+    """What a desired state means for one host."""
+
+    KEEP = "keep"
+    ADD_HOST = "add_host"
+    CHANGE_MASTER = "change_master"
+    REMOVE_HOST = "remove_host"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlannedStep:
+    host: str
+    action: PlannedAction
+    operation: Operation | None  # None: nothing to do at the hypervisor
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlannedHosts:
+    """How the hosts of an aggregate become those that were asked for."""
+
+    aggregate: Aggregate
+    steps: tuple[PlannedStep, ...]  # kept hosts, then the others in the order of the work
+
+
+class DriftPolicy(enum.StrEnum):
+    """What the audit does about a difference."""
+
+    REPORT = "report"
+    ADOPT = "adopt"  # the record follows the pool
+    ENFORCE = "enforce"  # the pool follows the record; never by ejecting
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DriftFinding:
+    """One difference between an aggregate and its pool."""
+
+    host: str | None  # None: it is about the pool
+    kind: str  # a stable name such as "member_missing"
+    expected: str
+    found: str
+    message: str
+    cure: str
+    policy: DriftPolicy
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Drift:
+    """A difference that the last audit of the aggregate found."""
+
+    id: int
+    aggregate_id: int
+    finding: DriftFinding
+    first_seen: datetime.datetime
+    last_seen: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImportedHost:
+    """A member of a pool that is to become an aggregate."""
+
+    name: str
+    address: str
+    port: int
+    trust: Trust
+    xen_uuid: str
+    enabled: bool
+    inventory: Inventory | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImportedPool:
+    """A pool as found, with the name and the zone that its aggregate gets."""
+
+    xen_uuid: str
+    name: str
+    zone: str
+    master_xen_uuid: str
+    credentials: Credentials
+    hosts: tuple[ImportedHost, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolImported:
+    aggregate: Aggregate
+    created: bool  # whether the aggregate is new
+    registered: tuple[str, ...]  # hosts that were not registered before
+    joined: tuple[str, ...]  # hosts that were no members before
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Once:
+    """A request that must take effect once however often it arrives."""
+
+    key: str  # the caller's Idempotency-Key
+    scope: str  # project, method and path: the same key elsewhere is another request
+    digest: str  # of the body

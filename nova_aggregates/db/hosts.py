@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy.engine import Connection, Row
 
 from nova_aggregates.db.aggregates import is_id, storable
 from nova_aggregates.db.tables import NAME_LENGTH, hosts
-from nova_aggregates.objects import Host, HostStatus, Inventory, MaintenanceMode, Trust
+from nova_aggregates.objects import Holdings, Host, HostStatus, Inventory, MaintenanceMode, Trust
 
 
 def host_of(row: Row) -> Host:
@@ -34,6 +35,19 @@ def host_of(row: Row) -> Host:
         last_seen=row.last_seen,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        holdings=holdings_of(row.holdings),
+    )
+
+
+def holdings_of(stored: Mapping[str, Any] | None) -> Holdings | None:
+    """The holdings of the column, as far as this release knows their fields."""
+    if stored is None:
+        return None
+    return Holdings(
+        digest=stored["digest"],
+        guests=tuple(stored.get("guests", ())),
+        disks=tuple(stored.get("disks", ())),
+        storage=tuple(stored.get("storage", ())),
     )
 
 
@@ -72,6 +86,11 @@ def by_id(connection: Connection, host_id: int, *, locked: bool = False) -> Row 
 def by_address(connection: Connection, address: str, port: int) -> Row | None:
     """The row of the host that answers there."""
     return _one(connection, sa.and_(hosts.c.address == address, hosts.c.port == port), False)
+
+
+def by_xen_uuid(connection: Connection, xen_uuid: str) -> Row | None:
+    """The row of the host that said to have this uuid."""
+    return _one(connection, hosts.c.xen_uuid == xen_uuid, False)
 
 
 def _one(connection: Connection, wanted: Any, locked: bool) -> Row | None:

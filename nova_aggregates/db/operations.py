@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.sql import ColumnElement
 
+from nova_aggregates.db import events
 from nova_aggregates.db.aggregates import is_id, storable
 from nova_aggregates.db.clock import utcnow
-from nova_aggregates.db.tables import NAME_LENGTH, operation_events, operations
+from nova_aggregates.db.tables import NAME_LENGTH, operations
 from nova_aggregates.objects import (
     Action,
     Finding,
     Operation,
-    OperationEvent,
     OperationFailure,
     OperationState,
     Requester,
@@ -26,7 +26,9 @@ from nova_aggregates.objects import (
 )
 
 UNFINISHED_STATES = tuple(state for state in OperationState if not state.ended)
-UNFINISHED = operations.c.state.in_(UNFINISHED_STATES)
+# A preflight only looks: nothing waits for it, and it waits for nothing.
+WORKS = operations.c.action != Action.PREFLIGHT
+UNFINISHED = sa.and_(operations.c.state.in_(UNFINISHED_STATES), WORKS)
 
 
 def operation_of(row: Row) -> Operation:
@@ -53,6 +55,10 @@ def operation_of(row: Row) -> Operation:
         finished_at=row.finished_at,
         owner=row.owner,
         fence=row.fence,
+        attempts=row.attempts,
+        not_before=row.not_before,
+        cancel_requested=bool(row.cancel_requested),
+        uncancellable_reason=row.uncancellable_reason,
     )
 
 
@@ -74,8 +80,9 @@ def insert(
     host: Row | None = None,
     membership_id: int | None = None,
     parameters: Mapping[str, Any] | None = None,
+    state: OperationState = OperationState.QUEUED,
 ) -> Operation:
-    """A queued operation. The aggregate (and the host) must be locked: the order of the numbers is
+    """A new operation. The aggregate (and the host) must be locked: the order of the turns is
     the order of the work."""
     result = connection.execute(
         sa.insert(operations).values(
@@ -86,20 +93,28 @@ def insert(
             membership_id=membership_id,
             action=action,
             parameters=dict(parameters or {}),
-            state=OperationState.QUEUED,
-            progress=0,
+            state=state,
+            progress=100 if state.ended else 0,
             findings=[],
             user_id=requester.user_id[:NAME_LENGTH],
             project_id=requester.project_id[:NAME_LENGTH],
             request_id=requester.request_id[:NAME_LENGTH],
             fence=0,
             attempts=0,
+            turn=next_turn(connection),
             created_at=utcnow(),
+            finished_at=utcnow() if state.ended else None,
         )
     )
     number = result.inserted_primary_key[0]
-    add_event(connection, number, 0, "queued", {"action": action})
+    events.add(connection, number, 0, state, {"action": action})
     return operation_of(connection.execute(_by_number(number)).one())
+
+
+def next_turn(connection: Connection) -> int:
+    """The end of the queue. Two strangers may get the same turn; what shares an aggregate or a host
+    does not, because those are locked."""
+    return int(connection.execute(sa.select(sa.func.max(operations.c.turn))).scalar() or 0) + 1
 
 
 def _by_number(number: int) -> Any:
@@ -149,12 +164,32 @@ def fetch_runnable(
     """Unfinished operations whose turn it is, oldest first."""
     statement = (
         sa.select(operations)
-        .where(UNFINISHED, ~_has_elder())
-        .order_by(operations.c.id)
+        .where(UNFINISHED, _is_due(), ~_has_elder())
+        .order_by(operations.c.turn, operations.c.id)
         .limit(limit)
     )
     if except_aggregates:
         statement = statement.where(operations.c.aggregate_id.not_in(sorted(except_aggregates)))
+    return [operation_of(row) for row in connection.execute(statement)]
+
+
+def fetch_preflights(connection: Connection, *, limit: int, stale_before: Any) -> list[Operation]:
+    """Queued ones, and running ones of which nothing was heard since ``stale_before``."""
+    statement = (
+        sa.select(operations)
+        .where(
+            operations.c.action == Action.PREFLIGHT,
+            sa.or_(
+                operations.c.state == OperationState.QUEUED,
+                sa.and_(
+                    operations.c.state == OperationState.RUNNING,
+                    operations.c.updated_at < stale_before,
+                ),
+            ),
+        )
+        .order_by(operations.c.id)
+        .limit(limit)
+    )
     return [operation_of(row) for row in connection.execute(statement)]
 
 
@@ -164,10 +199,26 @@ def has_turn(connection: Connection, row: Row) -> bool:
     return connection.execute(statement).first() is not None
 
 
+def _is_due() -> ColumnElement[bool]:
+    return sa.or_(operations.c.not_before.is_(None), operations.c.not_before <= utcnow())
+
+
 def _has_elder() -> ColumnElement[bool]:
-    """An unfinished older operation of the same aggregate, or on the same host anywhere."""
+    """An unfinished older operation of the same aggregate, or on the same host anywhere. One that
+    runs counts as older than all that do not."""
     elder = operations.alias("elder")
-    common = (elder.c.id < operations.c.id, elder.c.state.in_(UNFINISHED_STATES))
+    common = (
+        elder.c.id != operations.c.id,
+        elder.c.state.in_(UNFINISHED_STATES),
+        elder.c.action != Action.PREFLIGHT,
+        sa.or_(
+            sa.and_(elder.c.state == operations.c.state, before(elder, operations)),
+            sa.and_(
+                elder.c.state == OperationState.RUNNING,
+                operations.c.state == OperationState.QUEUED,
+            ),
+        ),
+    )
     return sa.or_(
         sa.exists().where(elder.c.aggregate_id == operations.c.aggregate_id, *common),
         # NULL host: no row is equal to it.
@@ -175,9 +226,22 @@ def _has_elder() -> ColumnElement[bool]:
     )
 
 
+def before(one: Any, other: Any) -> ColumnElement[bool]:
+    """Whether ``one`` (a table or a row) comes before ``other`` in the order of the work."""
+    return sa.or_(
+        _columns(one).turn < _columns(other).turn,
+        sa.and_(_columns(one).turn == _columns(other).turn, _columns(one).id < _columns(other).id),
+    )
+
+
+def _columns(source: Any) -> Any:
+    return source if isinstance(source, Row) else source.c
+
+
 def unfinished(connection: Connection, *conditions: Any) -> list[Row]:
     """Rows of unfinished operations, oldest first."""
-    statement = sa.select(operations).where(UNFINISHED, *conditions).order_by(operations.c.id)
+    statement = sa.select(operations).where(UNFINISHED, *conditions)
+    statement = statement.order_by(operations.c.turn, operations.c.id)
     return list(connection.execute(statement))
 
 
@@ -188,8 +252,9 @@ def last_verdict(connection: Connection, aggregate_id: int) -> OperationState | 
         .where(
             operations.c.aggregate_id == aggregate_id,
             operations.c.state.in_((OperationState.SUCCEEDED, OperationState.ERROR)),
+            WORKS,
         )
-        .order_by(operations.c.id.desc())
+        .order_by(operations.c.turn.desc(), operations.c.id.desc())
         .limit(1)
     )
     state = connection.execute(statement).scalar()
@@ -215,25 +280,12 @@ def change_owned(connection: Connection, operation: Operation, **values: Any) ->
     return result.rowcount == 1
 
 
-def add_event(
-    connection: Connection, number: int, fence: int, kind: str, data: Mapping[str, Any]
-) -> None:
-    """One more line of the operation's history."""
-    connection.execute(
-        sa.insert(operation_events).values(
-            operation_id=number, at=utcnow(), fence=fence, kind=kind, data=dict(data)
-        )
+def cancel_wanted(connection: Connection, operation: Operation) -> bool | None:
+    """Whether a cancel is asked for; None when it no longer runs under this fencing number."""
+    statement = sa.select(operations.c.cancel_requested).where(
+        operations.c.uuid == operation.uuid,
+        operations.c.fence == operation.fence,
+        operations.c.state == OperationState.RUNNING,
     )
-
-
-def events(connection: Connection, number: int) -> list[OperationEvent]:
-    """The history, oldest first."""
-    statement = (
-        sa.select(operation_events)
-        .where(operation_events.c.operation_id == number)
-        .order_by(operation_events.c.id)
-    )
-    return [
-        OperationEvent(id=row.id, at=row.at, fence=row.fence, kind=row.kind, data=row.data)
-        for row in connection.execute(statement)
-    ]
+    found = connection.execute(statement).scalar()
+    return None if found is None else bool(found)

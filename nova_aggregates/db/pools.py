@@ -19,6 +19,18 @@ def by_aggregate(connection: Connection, aggregate_id: int) -> Row | None:
     return connection.execute(sa.select(pools).where(pools.c.aggregate_id == aggregate_id)).first()
 
 
+def by_xen_uuid(connection: Connection, xen_uuid: str) -> Row | None:
+    """The row of the pool with this uuid, whichever aggregate it is behind; the newest one, because
+    a deleted aggregate may have had it before."""
+    statement = (
+        sa.select(pools)
+        .where(pools.c.xen_uuid == xen_uuid)
+        .order_by(pools.c.aggregate_id.desc())
+        .limit(1)
+    )
+    return connection.execute(statement).first()
+
+
 def write(connection: Connection, aggregate_id: int, **values: Any) -> None:
     """Make or replace the row. The aggregate must be locked."""
     changed = connection.execute(

@@ -82,6 +82,7 @@ hosts = sa.Table(
     sa.Column("last_seen", Instant),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant),
+    sa.Column("holdings", Json),
     sa.UniqueConstraint("uuid", name="uniq_hosts_uuid"),
     sa.UniqueConstraint("name", name="uniq_hosts_name"),
     sa.UniqueConstraint("address", "port", name="uniq_hosts_address_port"),
@@ -180,12 +181,23 @@ operations = sa.Table(
     sa.Column("started_at", Instant),
     sa.Column("updated_at", Instant),
     sa.Column("finished_at", Instant),
+    # The order of the work: a retried operation goes to the end of the queue.
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("not_before", Instant),
+    sa.Column(
+        "cancel_requested",
+        sa.Boolean(create_constraint=False),
+        nullable=False,
+        server_default=sa.false(),
+    ),
+    sa.Column("uncancellable_reason", LongText),
     sa.UniqueConstraint("uuid", name="uniq_operations_uuid"),
     sa.UniqueConstraint("running_slot", name="uniq_operations_running_slot"),
     sa.Index("ix_operations_aggregate_state", "aggregate_id", "state"),
     sa.Index("ix_operations_host_state", "host_id", "state"),
     sa.Index("ix_operations_host_name", "host_name"),
     sa.Index("ix_operations_state", "state"),
+    sa.Index("ix_operations_turn", "turn"),
     **OPTIONS,
 )
 
@@ -205,6 +217,51 @@ operation_events = sa.Table(
     sa.Column("data", Json, nullable=False),
     sa.Index("ix_operation_events_operation", "operation_id"),
     **OPTIONS,
+)
+
+drift = sa.Table(
+    "drift",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column(
+        "aggregate_id",
+        sa.Integer,
+        sa.ForeignKey("aggregates.id", name="fk_drift_aggregate"),
+        nullable=False,
+    ),
+    sa.Column("host", ExactString(NAME_LENGTH)),
+    sa.Column("kind", ExactString(64), nullable=False),
+    sa.Column("expected", LongText, nullable=False),
+    sa.Column("found", LongText, nullable=False),
+    sa.Column("message", LongText, nullable=False),
+    sa.Column("cure", LongText, nullable=False),
+    sa.Column("policy", ExactString(16), nullable=False),
+    sa.Column("first_seen", Instant, nullable=False),
+    sa.Column("last_seen", Instant, nullable=False),
+    sa.Index("ix_drift_aggregate", "aggregate_id"),
+    **OPTIONS,
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    # SHA-256 of scope and key, whose own lengths are the caller's.
+    sa.Column("slot", ExactString(64), primary_key=True),
+    sa.Column("digest", ExactString(64), nullable=False),
+    sa.Column("answer", Json),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Index("ix_idempotency_keys_created", "created_at"),
+    **PLAIN_OPTIONS,
+)
+
+webhook_cursors = sa.Table(
+    "webhook_cursors",
+    metadata,
+    # SHA-256 of the URL, which may hold a secret.
+    sa.Column("url", ExactString(64), primary_key=True),
+    sa.Column("last_event_id", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    **PLAIN_OPTIONS,
 )
 
 # One row. It moves with every write that changes what the lists of aggregates and hosts show, so

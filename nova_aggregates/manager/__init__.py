@@ -1,9 +1,19 @@
 """The rules: what may happen to aggregates, hosts and operations, and when."""
 
 from nova_aggregates.manager.aggregates import AggregateManager
+from nova_aggregates.manager.drift import DriftManager
 from nova_aggregates.manager.hosts import HostManager
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.pools import PoolManager
+from nova_aggregates.manager.webhooks import WebhookManager
 from nova_aggregates.objects import Accepted
 
-__all__ = ["Accepted", "AggregateManager", "HostManager", "OperationManager", "PoolManager"]
+__all__ = [
+    "Accepted",
+    "AggregateManager",
+    "DriftManager",
+    "HostManager",
+    "OperationManager",
+    "PoolManager",
+    "WebhookManager",
+]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import uuid as uuids
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, hosts, members, operations, pools
+from nova_aggregates.db import aggregates, hosts, members, operations
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
@@ -19,14 +19,10 @@ from nova_aggregates.exceptions import (
     AggregateNameTaken,
     AggregateNotEmpty,
     AggregateNotFound,
-    HostInAnotherAggregate,
-    HostInThisAggregate,
-    HostNotFound,
-    HostNotInAggregate,
-    HostZoneMismatch,
     ZoneChangeRefused,
     ZoneUnknown,
 )
+from nova_aggregates.manager import desired, idempotency, importing, membership
 from nova_aggregates.manager.states import settle
 from nova_aggregates.objects import (
     Accepted,
@@ -34,11 +30,17 @@ from nova_aggregates.objects import (
     Aggregate,
     AggregateKind,
     AggregateState,
+    ImportedPool,
+    Once,
     Operation,
+    OperationState,
+    PlannedHosts,
+    PoolImported,
     Requester,
 )
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Essex set this key itself, to "true", when an aggregate became a pool
 # (nova/virt/xenapi/pool.py); here only "false" has a meaning.
@@ -73,6 +75,7 @@ class AggregateManager:
         name: str,
         availability_zone: str | None,
         metadata: Mapping[str, str | None] | None = None,
+        once: Once | None = None,
     ) -> Aggregate:
         """A new aggregate. Without a zone (Compute API v2.1) no zone rule applies to it.
 
@@ -95,11 +98,9 @@ class AggregateManager:
                 created_at=utcnow(),
             )
             aggregates.write_metadata(connection, aggregate_id, {}, kept)
-            return _answer(connection, aggregate_id)
+            return membership.answer(connection, aggregate_id)
 
-        created = self._database.run(work)
-        _log("aggregate.created", requester, created.id)
-        return created
+        return self._change("aggregate.created", requester, None, work, once)
 
     def update(
         self,
@@ -108,6 +109,7 @@ class AggregateManager:
         *,
         name: str | None = None,
         availability_zone: str | None = None,
+        once: Once | None = None,
     ) -> Accepted:
         """Change the name, the zone or both; None leaves as it is. The pool's label follows the
         name by an operation.
@@ -119,7 +121,7 @@ class AggregateManager:
         """
 
         def work(connection: Connection) -> Accepted:
-            row = _lock_live(connection, aggregate_id)
+            row = membership.lock_live(connection, aggregate_id)
             values: dict[str, Any] = {}
             operation = None
             if availability_zone not in (None, row.availability_zone):
@@ -128,7 +130,7 @@ class AggregateManager:
             if name not in (None, row.name):
                 _require_free_name(connection, name)
                 values.update(name=name, live_name=name)
-                if _may_have_pool(connection, row):
+                if membership.may_have_pool(connection, row):
                     operation = operations.insert(
                         connection,
                         requester,
@@ -139,13 +141,11 @@ class AggregateManager:
             if values:
                 aggregates.change(connection, aggregate_id, **values)
             settle(connection, row)
-            return Accepted(_answer(connection, aggregate_id), operation)
+            return Accepted(membership.answer(connection, aggregate_id), operation)
 
-        accepted = self._database.run(work)
-        _log("aggregate.updated", requester, aggregate_id, accepted.operation)
-        return accepted
+        return self._change("aggregate.updated", requester, aggregate_id, work, once)
 
-    def delete(self, requester: Requester, aggregate_id: int) -> None:
+    def delete(self, requester: Requester, aggregate_id: int, *, once: Once | None = None) -> None:
         """Dismiss an empty aggregate. Its name is free at once; its last operations go on.
 
         :raises AggregateNotFound: there is none, or it is deleted already.
@@ -153,7 +153,7 @@ class AggregateManager:
         """
 
         def work(connection: Connection) -> None:
-            row = _lock_live(connection, aggregate_id)
+            row = membership.lock_live(connection, aggregate_id)
             names = [host.name for host in members.of_aggregate(connection, aggregate_id)]
             if names:
                 raise AggregateNotEmpty(aggregate_id=aggregate_id, hosts=", ".join(names))
@@ -168,10 +168,16 @@ class AggregateManager:
             )
             aggregates.bump_generation(connection)
 
-        self._database.run(work)
-        _log("aggregate.deleted", requester, aggregate_id)
+        self._change("aggregate.deleted", requester, aggregate_id, work, once)
 
-    def add_host(self, requester: Requester, aggregate_id: int, host_name: str) -> Accepted:
+    def add_host(
+        self,
+        requester: Requester,
+        aggregate_id: int,
+        host_name: str,
+        *,
+        once: Once | None = None,
+    ) -> Accepted:
         """Make the host a member, and queue the operation that lets it join the pool.
 
         :raises AggregateNotFound: there is no such aggregate.
@@ -182,60 +188,127 @@ class AggregateManager:
         """
 
         def work(connection: Connection) -> Accepted:
-            host, row = _lock_host_and_aggregate(connection, aggregate_id, host_name)
-            kind = AggregateKind(row.kind)
-            _require_may_join(connection, host, row, kind)
-            membership_id = members.add(connection, row.id, host.id, kind)
-            operation = None
-            if kind is AggregateKind.POOL:
-                operation = operations.insert(
-                    connection,
-                    requester,
-                    Action.ADD_HOST,
-                    row.id,
-                    host=host,
-                    membership_id=membership_id,
-                )
+            host, row = membership.lock_host_and_aggregate(connection, aggregate_id, host_name)
+            operation = membership.add(connection, requester, host, row)
             settle(connection, row)
-            return Accepted(_answer(connection, row.id), operation)
+            return Accepted(membership.answer(connection, row.id), operation)
 
-        accepted = self._database.run(work)
-        _log("aggregate.host_added", requester, aggregate_id, accepted.operation)
-        return accepted
+        return self._change("aggregate.host_added", requester, aggregate_id, work, once)
 
-    def remove_host(self, requester: Requester, aggregate_id: int, host_name: str) -> Accepted:
+    def remove_host(
+        self,
+        requester: Requester,
+        aggregate_id: int,
+        host_name: str,
+        *,
+        forget: bool = False,
+        confirm: str | None = None,
+        once: Once | None = None,
+    ) -> Accepted:
         """End the membership, and queue the operation that lets the host leave the pool.
 
+        :param forget: the host is dead for good, so the pool shall forget it without its help.
+        :param confirm: the digest of the holdings that may be lost.
         :raises AggregateNotFound: there is no such aggregate.
         :raises HostNotFound: no host has exactly this name.
         :raises HostNotInAggregate: it is no member.
+        :raises HoldingsNotEmpty: guests, disks or storage would be lost, and ``confirm`` is not
+            the digest of exactly these.
         """
 
         def work(connection: Connection) -> Accepted:
-            host, row = _lock_host_and_aggregate(connection, aggregate_id, host_name)
-            mine = [m for m in members.of_host(connection, host.id) if m.aggregate_id == row.id]
-            if not mine:
-                raise HostNotInAggregate(host=host.name, aggregate_id=row.id)
-            members.remove(connection, mine[0].id)
-            operation = None
-            if row.kind == AggregateKind.POOL:
-                operation = operations.insert(
-                    connection,
-                    requester,
-                    Action.REMOVE_HOST,
-                    row.id,
-                    host=host,
-                    membership_id=mine[0].id,
-                )
+            host, row = membership.lock_host_and_aggregate(connection, aggregate_id, host_name)
+            operation = membership.remove(
+                connection, requester, host, row, forget=forget, confirm=confirm
+            )
             settle(connection, row)
-            return Accepted(_answer(connection, row.id), operation)
+            return Accepted(membership.answer(connection, row.id), operation)
 
-        accepted = self._database.run(work)
-        _log("aggregate.host_removed", requester, aggregate_id, accepted.operation)
-        return accepted
+        return self._change("aggregate.host_removed", requester, aggregate_id, work, once)
+
+    def set_hosts(
+        self,
+        requester: Requester,
+        aggregate_id: int,
+        hosts: Sequence[str],
+        master: str | None = None,
+        *,
+        once: Once | None = None,
+    ) -> PlannedHosts:
+        """Make these hosts, and no others, the members: new ones are added in the given order,
+        then the master is changed, then the others leave, the present master last. All of it or
+        nothing is queued.
+
+        :param master: the host that shall be the pool's master; None leaves that as it is.
+        :raises NovaAggregatesError: as :meth:`add_host` and :meth:`remove_host`; holdings are
+            confirmed with the latter only.
+        :raises MasterUnfit: the master is none of the hosts, or the aggregate is a label.
+        """
+
+        def work(connection: Connection) -> PlannedHosts:
+            return desired.plan(connection, requester, aggregate_id, hosts, master)
+
+        return self._change("aggregate.hosts_set", requester, aggregate_id, work, once)
+
+    def preflight(
+        self,
+        requester: Requester,
+        aggregate_id: int,
+        action: Action,
+        host_name: str,
+        *,
+        once: Once | None = None,
+    ) -> Operation:
+        """Queue a look at what would stop ``action`` (ADD_HOST or REMOVE_HOST); nothing changes.
+
+        :raises NovaAggregatesError: what the action itself would raise, holdings apart.
+        """
+
+        def work(connection: Connection) -> Operation:
+            host, row = membership.lock_host_and_aggregate(connection, aggregate_id, host_name)
+            if action is Action.ADD_HOST:
+                membership.require_may_join(connection, host, row)
+            else:
+                membership.require_member(connection, host, row)
+            is_label = row.kind == AggregateKind.LABEL
+            return operations.insert(
+                connection,
+                requester,
+                Action.PREFLIGHT,
+                row.id,
+                host=host,
+                parameters={"action": action},
+                # A label touches no hypervisor, so there is nothing to look at.
+                state=OperationState.SUCCEEDED if is_label else OperationState.QUEUED,
+            )
+
+        return self._change("aggregate.preflight", requester, aggregate_id, work, once)
+
+    def import_pool(
+        self, requester: Requester, pool: ImportedPool, *, once: Once | None = None
+    ) -> PoolImported:
+        """Make an aggregate of a pool that exists; hosts that are not registered yet become so.
+        May be repeated: the aggregate of the first time then gets the hosts that are new.
+
+        :raises AggregateNameTaken: another live aggregate has this name.
+        :raises HostExists: another host is registered under the name of a member.
+        :raises HostInAnotherAggregate: a member is recorded in another pool.
+        :raises AggregateBusy: the aggregate of the first time has unfinished operations.
+        """
+        secret = self._secrets.seal(pool.credentials.password)
+
+        def work(connection: Connection) -> PoolImported:
+            return importing.take_in(connection, pool, secret)
+
+        return self._change("pool.imported", requester, None, work, once)
 
     def set_metadata(
-        self, requester: Requester, aggregate_id: int, metadata: Mapping[str, str | None]
+        self,
+        requester: Requester,
+        aggregate_id: int,
+        metadata: Mapping[str, str | None],
+        *,
+        once: Once | None = None,
     ) -> Aggregate:
         """Set the keys that are given; None or "" removes a key, unknown or not.
 
@@ -245,46 +318,32 @@ class AggregateManager:
         """
 
         def work(connection: Connection) -> Aggregate:
-            row = _lock_live(connection, aggregate_id)
+            row = membership.lock_live(connection, aggregate_id)
             old = aggregates.metadata_of(connection, row.id)
             new = {key: value for key, value in {**old, **metadata}.items() if value}
             kind = _kind_by(new)
             if kind != row.kind:
                 _require_unused(connection, row)
                 aggregates.change(connection, row.id, kind=kind)
-                row = _lock_live(connection, aggregate_id)
+                row = membership.lock_live(connection, aggregate_id)
             aggregates.write_metadata(connection, row.id, old, new)
             settle(connection, row)
-            return _answer(connection, row.id)
+            return membership.answer(connection, row.id)
 
-        changed = self._database.run(work)
-        _log("aggregate.metadata_set", requester, aggregate_id)
-        return changed
+        return self._change("aggregate.metadata_set", requester, aggregate_id, work, once)
 
-
-def _answer(connection: Connection, aggregate_id: int) -> Aggregate:
-    aggregates.bump_generation(connection)
-    answer = aggregates.fetch(connection, aggregate_id)
-    if answer is None:
-        raise AggregateNotFound(aggregate_id=aggregate_id)
-    return answer
-
-
-def _lock_live(connection: Connection, aggregate_id: int) -> Row:
-    row = aggregates.lock(connection, aggregate_id)
-    if row is None or row.deleted_at is not None:
-        raise AggregateNotFound(aggregate_id=aggregate_id)
-    return row
-
-
-def _lock_host_and_aggregate(
-    connection: Connection, aggregate_id: int, host_name: str
-) -> tuple[Row, Row]:
-    host = hosts.by_name(connection, host_name, locked=True)
-    row = _lock_live(connection, aggregate_id)
-    if host is None:
-        raise HostNotFound(host=host_name)
-    return host, row
+    def _change(
+        self,
+        event: str,
+        requester: Requester,
+        aggregate_id: int | None,
+        work: Callable[[Connection], T],
+        once: Once | None,
+    ) -> T:
+        done = idempotency.run(self._database, work, once)
+        if not done.replayed:
+            _log(event, requester, aggregate_id, done.answer)
+        return done.answer
 
 
 def _require_free_name(connection: Connection, name: str) -> None:
@@ -311,41 +370,9 @@ def _require_zone_fits(connection: Connection, aggregate_id: int, zone: str) -> 
     _require_zone(connection, zone)
 
 
-def _require_may_join(connection: Connection, host: Row, row: Row, kind: AggregateKind) -> None:
-    for membership in members.of_host(connection, host.id):
-        if membership.aggregate_id == row.id:
-            raise HostInThisAggregate(host=host.name, aggregate_id=row.id)
-        if kind is AggregateKind.POOL and membership.pool_slot is not None:
-            raise HostInAnotherAggregate(
-                host=host.name, aggregate=membership.name, other_id=membership.aggregate_id
-            )
-    if row.availability_zone not in (None, host.zone):
-        raise HostZoneMismatch(
-            host=host.name,
-            host_zone=host.zone,
-            aggregate_id=row.id,
-            zone=row.availability_zone,
-        )
-
-
 def _require_unused(connection: Connection, row: Row) -> None:
-    if members.exist(connection, row.id) or _has_unfinished(connection, row.id):
+    if members.exist(connection, row.id) or membership.has_unfinished(connection, row.id):
         raise AggregateKindFixed(aggregate_id=row.id)
-
-
-def _may_have_pool(connection: Connection, row: Row) -> bool:
-    """Now, or by the time that the operations before this one have ended."""
-    return row.kind == AggregateKind.POOL and (
-        pools.by_aggregate(connection, row.id) is not None
-        or members.exist(connection, row.id)
-        or _has_unfinished(connection, row.id)
-    )
-
-
-def _has_unfinished(connection: Connection, aggregate_id: int) -> bool:
-    return bool(
-        operations.unfinished(connection, operations.operations.c.aggregate_id == aggregate_id)
-    )
 
 
 def _kind_by(metadata: Mapping[str, str]) -> AggregateKind:
@@ -353,13 +380,12 @@ def _kind_by(metadata: Mapping[str, str]) -> AggregateKind:
     return AggregateKind.LABEL if plain else AggregateKind.POOL
 
 
-def _log(
-    event: str, requester: Requester, aggregate_id: int, operation: Operation | None = None
-) -> None:
+def _log(event: str, requester: Requester, aggregate_id: int | None, answer: Any) -> None:
+    operation = answer if isinstance(answer, Operation) else getattr(answer, "operation", None)
     LOG.info(
         "%s aggregate=%s operation=%s request_id=%s",
         event,
-        aggregate_id,
+        aggregate_id or getattr(answer, "id", None),
         operation.uuid if operation else None,
         requester.request_id,
     )

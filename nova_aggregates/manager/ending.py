@@ -8,12 +8,13 @@ what already holds.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, hosts, members, operations
+from nova_aggregates.db import aggregates, events, hosts, members, operations
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.operations import operations as table
 from nova_aggregates.exceptions import OperationLost
@@ -33,7 +34,7 @@ CLAIM_LOST = "HOST_STILL_IN_POOL"
 def succeed(connection: Connection, operation: Operation) -> Operation:
     """See ``OperationManager.succeed``."""
     aggregate = aggregates.lock(connection, operation.aggregate_id)
-    row = _lock_owned(connection, operation)
+    row = lock_owned(connection, operation)
     return _finish(connection, aggregate, row, OperationState.SUCCEEDED, progress=100)
 
 
@@ -44,8 +45,8 @@ def fail(
     findings: Collection[Finding],
 ) -> Operation:
     """See ``OperationManager.fail``."""
-    rows = _lock_all(connection, operation)
-    row = _lock_owned(connection, operation)
+    rows = lock_all(connection, operation.aggregate_id, operation.host_id)
+    row = lock_owned(connection, operation)
     aggregate = rows[row.aggregate_id]
     _put_back(connection, rows, aggregate, row)
     values = _failure_columns(failure)
@@ -54,10 +55,61 @@ def fail(
     return _finish(connection, aggregate, row, OperationState.FAILED, **values)
 
 
+def cancelled(connection: Connection, operation: Operation) -> Operation:
+    """See ``OperationManager.cancelled``."""
+    rows = lock_all(connection, operation.aggregate_id, operation.host_id)
+    return cancel_row(connection, rows, lock_owned(connection, operation))
+
+
+def cancel_row(connection: Connection, rows: dict[int, Row], row: Row) -> Operation:
+    """End a locked operation that has left nothing at the hypervisor."""
+    aggregate = rows[row.aggregate_id]
+    _put_back(connection, rows, aggregate, row)
+    return _finish(connection, aggregate, row, OperationState.CANCELLED)
+
+
+def abandon_row(
+    connection: Connection, rows: dict[int, Row], row: Row, failure: OperationFailure
+) -> Operation:
+    """Give up a locked operation that ended as error. A host that did not leave is a member since
+    then, so there is nothing to put back for it."""
+    aggregate = rows[row.aggregate_id]
+    if row.action != Action.REMOVE_HOST:
+        _put_back(connection, rows, aggregate, row)
+    return _finish(connection, aggregate, row, OperationState.FAILED, **_failure_columns(failure))
+
+
+def postpone(
+    connection: Connection,
+    operation: Operation,
+    not_before: datetime.datetime,
+    failure: OperationFailure,
+) -> Operation:
+    """See ``OperationManager.postpone``."""
+    aggregates.lock(connection, operation.aggregate_id)
+    row = lock_owned(connection, operation)
+    require_operation_move(row.uuid, OperationState(row.state), OperationState.QUEUED)
+    values = _failure_columns(failure)
+    operations.change(
+        connection,
+        row.id,
+        state=OperationState.QUEUED,
+        running_slot=None,
+        owner=None,
+        # Whoever asked for the end meanwhile shall not wait for another attempt.
+        not_before=None if row.cancel_requested else not_before,
+        updated_at=utcnow(),
+        **values,
+    )
+    data = {"not_before": not_before.isoformat(), **values}
+    events.add(connection, row.id, row.fence, "postponed", data)
+    return operations.operation_of(operations.by_uuid(connection, row.uuid))
+
+
 def error(connection: Connection, operation: Operation, failure: OperationFailure) -> Operation:
     """See ``OperationManager.error``."""
-    rows = _lock_all(connection, operation)
-    row = _lock_owned(connection, operation)
+    rows = lock_all(connection, operation.aggregate_id, operation.host_id)
+    row = lock_owned(connection, operation)
     aggregate = rows[row.aggregate_id]
     if (
         row.action == Action.REMOVE_HOST
@@ -68,18 +120,22 @@ def error(connection: Connection, operation: Operation, failure: OperationFailur
     return _finish(connection, aggregate, row, OperationState.ERROR, **_failure_columns(failure))
 
 
-def _lock_all(connection: Connection, operation: Operation) -> dict[int, Row]:
+def lock_all(connection: Connection, aggregate_id: int, host_id: int | None) -> dict[int, Row]:
     """The host, then every aggregate in which something waits for it, by number."""
-    wanted = {operation.aggregate_id}
-    if operation.host_id is not None:
-        hosts.by_id(connection, operation.host_id, locked=True)
-        others = operations.unfinished(connection, table.c.host_id == operation.host_id)
+    wanted = {aggregate_id}
+    if host_id is not None:
+        hosts.by_id(connection, host_id, locked=True)
+        others = operations.unfinished(connection, table.c.host_id == host_id)
         wanted |= {other.aggregate_id for other in others}
     locked = {number: aggregates.lock(connection, number) for number in sorted(wanted)}
     return {number: row for number, row in locked.items() if row is not None}
 
 
-def _lock_owned(connection: Connection, operation: Operation) -> Row:
+def lock_owned(connection: Connection, operation: Operation) -> Row:
+    """The row, held.
+
+    :raises OperationLost: another manager owns it now, or it has ended.
+    """
     row = operations.by_uuid(connection, operation.uuid, locked=True)
     if row is None or row.fence != operation.fence or row.state != OperationState.RUNNING:
         raise OperationLost(uuid=operation.uuid, fence=operation.fence)
@@ -90,7 +146,8 @@ def _finish(
     connection: Connection, aggregate: Row, row: Row, state: OperationState, **values: Any
 ) -> Operation:
     _end_row(connection, row, state, **values)
-    settle(connection, aggregate)
+    if row.action != Action.PREFLIGHT:
+        settle(connection, aggregate)
     aggregates.bump_generation(connection)
     return operations.operation_of(operations.by_uuid(connection, row.uuid))
 
@@ -105,10 +162,11 @@ def _end_row(connection: Connection, row: Row, state: OperationState, **values: 
         running_slot=None,
         finished_at=now,
         updated_at=now,
+        not_before=None,
         **values,
     )
     data = {key: value for key, value in values.items() if key.startswith("failure_")}
-    operations.add_event(connection, row.id, row.fence, state, data)
+    events.add(connection, row.id, row.fence, state, data)
 
 
 def _failure_columns(failure: OperationFailure) -> dict[str, Any]:
@@ -137,7 +195,8 @@ def _later(connection: Connection, row: Row) -> list[Row]:
         connection,
         table.c.aggregate_id == row.aggregate_id,
         table.c.host_id == row.host_id,
-        table.c.id > row.id,
+        table.c.action.in_((Action.ADD_HOST, Action.REMOVE_HOST)),
+        operations.before(row, table),
     )
 
 
@@ -156,7 +215,7 @@ def _fail_claims(connection: Connection, rows: dict[int, Row], aggregate: Row, r
         table.c.host_id == row.host_id,
         table.c.aggregate_id != aggregate.id,
         table.c.action == Action.ADD_HOST,
-        table.c.id > row.id,
+        operations.before(row, table),
     )
     failure = OperationFailure(
         code=CLAIM_LOST,
@@ -176,11 +235,15 @@ def _put_back_name(connection: Connection, aggregate: Row, row: Row) -> None:
         connection,
         table.c.aggregate_id == row.aggregate_id,
         table.c.action == Action.RENAME_POOL,
-        table.c.id > row.id,
+        operations.before(row, table),
     )
     former = row.parameters["former"]
     if renames:
         parameters = {**renames[0].parameters, "former": former}
         operations.change(connection, renames[0].id, parameters=parameters)
-    elif aggregate.deleted_at is None and not aggregates.name_is_taken(connection, former):
+    elif (
+        aggregate.deleted_at is None
+        and aggregate.name == row.parameters["name"]
+        and not aggregates.name_is_taken(connection, former)
+    ):
         aggregates.change(connection, aggregate.id, name=former, live_name=former)

@@ -18,6 +18,7 @@ from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import HostBusy, HostExists, HostInUse, HostNotFound
 from nova_aggregates.objects import (
     Credentials,
+    Holdings,
     Host,
     HostRegistration,
     HostStatus,
@@ -123,14 +124,17 @@ class HostManager:
         xen_uuid: str,
         inventory: Inventory | None,
         seen_at: datetime.datetime,
+        holdings: Holdings | None = None,
     ) -> None:
-        """Note what the host said of itself. Without an inventory the last one stays.
+        """Note what the host said of itself. Without an inventory or holdings the last ones stay.
 
         :raises HostNotFound: there is none.
         """
         values: dict[str, Any] = {"xen_uuid": xen_uuid, "last_seen": seen_at}
         if inventory is not None:
             values["inventory"] = dataclasses.asdict(inventory)
+        if holdings is not None:
+            values["holdings"] = dataclasses.asdict(holdings)
         # No bump: it would make every reader's copy of the lists stale once a minute and host.
         self._change(host_id, bump=False, **values)
 

@@ -17,19 +17,21 @@ AGGREGATE_MOVES: dict[AggregateState, frozenset[AggregateState]] = {
     A.CHANGING: frozenset({A.CREATED, A.ACTIVE, A.ERROR, A.DISMISSED}),
     A.ACTIVE: frozenset({A.CHANGING, A.CREATED, A.DISMISSED}),
     # An empty aggregate in error may become a label, which no pool can put in error.
-    A.ERROR: frozenset({A.CHANGING, A.CREATED, A.DISMISSED}),
+    # By abandoning what ended as error it becomes what its members say.
+    A.ERROR: frozenset({A.CHANGING, A.ACTIVE, A.CREATED, A.DISMISSED}),
     A.DISMISSED: frozenset(),
 }
 
 OPERATION_MOVES: dict[OperationState, frozenset[OperationState]] = {
     # Failed without having run: it could not work any more.
     O.QUEUED: frozenset({O.RUNNING, O.FAILED, O.CANCELLED}),
-    # To itself: another manager goes on.
-    O.RUNNING: frozenset({O.RUNNING, O.SUCCEEDED, O.FAILED, O.ERROR, O.CANCELLED}),
+    # To itself: another manager goes on. Back to queued: it waits for a better moment.
+    O.RUNNING: frozenset({O.RUNNING, O.QUEUED, O.SUCCEEDED, O.FAILED, O.ERROR, O.CANCELLED}),
     O.SUCCEEDED: frozenset(),
-    O.FAILED: frozenset(),
-    O.ERROR: frozenset(),
-    O.CANCELLED: frozenset(),
+    # Queued again: somebody asked for another attempt. Failed after error: it was abandoned.
+    O.FAILED: frozenset({O.QUEUED}),
+    O.ERROR: frozenset({O.QUEUED, O.FAILED}),
+    O.CANCELLED: frozenset({O.QUEUED}),
 }
 
 

@@ -9,13 +9,17 @@ from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.manager import (
     AggregateManager,
+    DriftManager,
     HostManager,
     OperationManager,
     PoolManager,
+    WebhookManager,
 )
 from nova_aggregates.objects import (
     Aggregate,
     Credentials,
+    DriftFinding,
+    DriftPolicy,
     Host,
     HostRegistration,
     Operation,
@@ -28,6 +32,15 @@ from tests.databases import backend, database, empty_url, migrated_url, shared_d
 __all__ = ["backend", "database", "empty_url", "migrated_url", "shared_database"]
 
 WHO = Requester(user_id="admin", project_id="demo", request_id="req-1")
+DRIFT = DriftFinding(
+    host="host1",
+    kind="member_missing",
+    expected="member",
+    found="not in the pool",
+    message="Host host1 is not in the pool.",
+    cure="Add it again.",
+    policy=DriftPolicy.REPORT,
+)
 FAILURE = OperationFailure(code="HOST_OFFLINE", message="It is off.", cure="Switch it on.")
 
 
@@ -40,10 +53,19 @@ class Site:
     hosts: HostManager
     operations: OperationManager
     pools: PoolManager
+    drift: DriftManager
+    webhooks: WebhookManager
 
     @classmethod
     def over(cls, database: Database, box: SecretBox) -> Site:
-        managers = (AggregateManager, HostManager, OperationManager, PoolManager)
+        managers = (
+            AggregateManager,
+            HostManager,
+            OperationManager,
+            PoolManager,
+            DriftManager,
+            WebhookManager,
+        )
         return cls(database, *(manager(database, box) for manager in managers))
 
     def host(self, name: str, zone: str = "east") -> Host:

@@ -19,8 +19,9 @@ from nova_aggregates.db import migration, tables
 from nova_aggregates.db.engine import Database, make_engine
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import ConfigurationInvalid, SchemaMismatch
+from nova_aggregates.objects import Once
 from tests.databases import temporary_database
-from tests.functional.db.conftest import WHO, Site
+from tests.functional.db.conftest import DRIFT, WHO, Site
 
 OURS = set(tables.metadata.tables)
 TASKFLOW = {"logbooks", "flowdetails", "atomdetails"}
@@ -44,11 +45,15 @@ def described(engine: Engine) -> dict[str, Any]:
                 rest = sorted(line.rstrip(",") for line in lines if line not in columns)
                 found[name] = (columns, rest)
             elif engine.dialect.name == "sqlite":
-                found[name] = connection.execute(
+                rows = connection.execute(
                     sa.text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name"),
                     {"name": name},
                 ).all()
-                found[name].sort()
+                # A column that was added stands on the line of the one before it.
+                found[name] = sorted(
+                    (kind, own, re.sub(r"\s+", " ", sql or "").replace(" ,", ","))
+                    for kind, own, sql in rows
+                )
             else:
                 found[name] = {
                     "columns": [
@@ -94,7 +99,10 @@ def test_up_down_and_up_with_data(empty_url: str, box: SecretBox) -> None:
         assert site.aggregates.index() == []
         host = site.host("host1")
         aggregate = site.aggregate("a", "host1")
-        site.aggregates.set_metadata(WHO, aggregate.id, {"k": "v"})
+        once = Once("key", "scope", "digest")
+        site.aggregates.set_metadata(WHO, aggregate.id, {"k": "v"}, once=once)
+        site.drift.record(aggregate.id, [DRIFT])
+        site.webhooks.position("http://127.0.0.1/hook")
         site.aggregates.update(WHO, aggregate.id, name="b")
         operation = site.take_next(aggregate.id)
         site.pools.establish(

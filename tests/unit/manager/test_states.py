@@ -23,6 +23,7 @@ AGGREGATE = {
     (A.ACTIVE, A.CREATED),
     (A.ACTIVE, A.DISMISSED),
     (A.ERROR, A.CHANGING),
+    (A.ERROR, A.ACTIVE),
     (A.ERROR, A.CREATED),
     (A.ERROR, A.DISMISSED),
 }
@@ -35,6 +36,11 @@ OPERATION = {
     (O.RUNNING, O.FAILED),
     (O.RUNNING, O.ERROR),
     (O.RUNNING, O.CANCELLED),
+    (O.RUNNING, O.QUEUED),
+    (O.FAILED, O.QUEUED),
+    (O.CANCELLED, O.QUEUED),
+    (O.ERROR, O.QUEUED),
+    (O.ERROR, O.FAILED),
 }
 
 
@@ -57,5 +63,7 @@ def test_operations(old: O, new: O) -> None:
 
 
 def test_what_has_ended_stays_so() -> None:
-    assert {old for old, _ in OPERATION} == {state for state in O if not state.ended}
+    assert O.SUCCEEDED not in {old for old, _ in OPERATION}
+    left = {(old, new) for old, new in OPERATION if old.ended and new is not O.QUEUED}
+    assert left == {(O.ERROR, O.FAILED)}, "only a new attempt or giving up leaves an end"
     assert A.DISMISSED not in {old for old, _ in AGGREGATE}

@@ -1,0 +1,66 @@
+"""Where a pool and its aggregate differ."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from sqlalchemy.engine import Connection
+
+from nova_aggregates.db import aggregates, drift
+from nova_aggregates.db.engine import Database
+from nova_aggregates.db.secrets import SecretBox
+from nova_aggregates.exceptions import AggregateNotFound
+from nova_aggregates.objects import Drift, DriftFinding
+
+LOG = logging.getLogger(__name__)
+
+
+class DriftManager:
+    def __init__(self, database: Database, secrets: SecretBox) -> None:
+        self._database = database
+        self._secrets = secrets
+
+    def index(self, aggregate_id: int | None = None) -> list[Drift]:
+        """Differences that the last audit found, in one aggregate or (None) in all, oldest first.
+
+        :raises AggregateNotFound: there never was such an aggregate (a deleted one is found).
+        """
+
+        def work(connection: Connection) -> list[Drift]:
+            found = drift.fetch(connection, aggregate_id=aggregate_id)
+            if (
+                not found
+                and aggregate_id is not None
+                and aggregates.fetch(connection, aggregate_id, deleted=True) is None
+            ):
+                raise AggregateNotFound(aggregate_id=aggregate_id)
+            return found
+
+        return self._database.query(work)
+
+    def record(self, aggregate_id: int, findings: Collection[DriftFinding]) -> None:
+        """These, and no others, are the differences now. One that was there before (same kind,
+        host and values) keeps the time when it was first seen.
+
+        :raises AggregateNotFound: there never was such an aggregate.
+        """
+
+        def work(connection: Connection) -> tuple[list[DriftFinding], list[DriftFinding]]:
+            if aggregates.lock(connection, aggregate_id) is None:
+                raise AggregateNotFound(aggregate_id=aggregate_id)
+            return drift.replace(connection, aggregate_id, findings)
+
+        new, gone = self._database.run(work)
+        for event, changed in (("drift.found", new), ("drift.gone", gone)):
+            for finding in changed:
+                LOG.warning(
+                    "%s aggregate=%s host=%s kind=%s expected=%s found=%s policy=%s",
+                    event,
+                    aggregate_id,
+                    finding.host,
+                    finding.kind,
+                    finding.expected,
+                    finding.found,
+                    finding.policy,
+                )
