@@ -15,6 +15,7 @@ class Leaving:
     pool_uuid: str
     last: bool  # the pool has no other host
     master: bool
+    verifying: bool = False  # the pool verifies certificates, and so did the host as its member
     disabled: tuple[str, ...] = ()  # uuids of the other members that were disabled on purpose
 
 

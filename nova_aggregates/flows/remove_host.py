@@ -30,6 +30,7 @@ def build(work: Work) -> linear_flow.Flow:
         AwaitNewMaster(work),
         Eject(work),
         AwaitStandalone(work),
+        RestoreVerification(work),
         ClearName(work),
         Release(work),
     )
@@ -64,6 +65,7 @@ class Inspect(Learn):
             pool_uuid=view.uuid,
             last=last,
             master=leaving.is_master,
+            verifying=view.tls_verification_enabled,
             disabled=tuple(
                 each.uuid
                 for each in view.hosts
@@ -153,7 +155,7 @@ class AwaitStandalone(LeaveStep):
 
         def look() -> None:
             host = work.host()
-            with self._session(host) as session:
+            with _left_session(work, host) as session:
                 view = session.observe()
             own = view.host(facts.host_uuid)
             if own is None:
@@ -177,17 +179,37 @@ class AwaitStandalone(LeaveStep):
 
         work.until(look, work.timing.eject, late)
 
-    def _session(self, host: Host) -> Session:
-        """An ejected host keeps the pool's password; one that was ejected while it could not
-        fetch that has its own."""
-        pool = self.work.established()
-        try:
-            return self.work.hypervisor.host(endpoint_of(host, pool.credentials))
-        except AuthenticationFailed:
-            own = self.work.managers.hosts.credentials(host.id)
-            if own == pool.credentials:
-                raise
-            return self.work.hypervisor.host(endpoint_of(host, own))
+
+def _left_session(work: Work, host: Host) -> Session:
+    """An ejected host keeps the pool's password; one that was ejected while it could not fetch
+    that has its own."""
+    pool = work.established()
+    try:
+        return work.hypervisor.host(endpoint_of(host, pool.credentials))
+    except AuthenticationFailed:
+        own = work.managers.hosts.credentials(host.id)
+        if own == pool.credentials:
+            raise
+        return work.hypervisor.host(endpoint_of(host, own))
+
+
+class RestoreVerification(LeaveStep):
+    """An eject turns the host's verification of certificates off (xapi: scripts/reset-and-reboot).
+    Left so, no host that verifies could ever join it, nor it a pool that does."""
+
+    label = "restore_tls_verification"
+    percent = 65
+    half_way = True
+    repeatable = True
+
+    def needed(self, facts: Leaving) -> bool:
+        return facts.verifying and not facts.last
+
+    def act(self, facts: Leaving) -> None:
+        with _left_session(self.work, self.work.host()) as session:
+            view = session.observe()
+            if view.uuid != facts.pool_uuid and not view.tls_verification_enabled:
+                session.enable_tls_verification()
 
 
 class ClearName(LeaveStep):

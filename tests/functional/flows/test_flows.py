@@ -183,14 +183,24 @@ def test_an_ejected_host_rejoins_a_pool_that_verifies_certificates(
     bench.succeeded(bench.remove(blue, "host2"))
     with truth.session("host2") as xenapi:
         (pool,) = xenapi.pool.get_all_records().values()
-    assert not pool["tls_verification_enabled"]
+    assert pool["tls_verification_enabled"], "the eject turned it off, the removal on again"
+    off = {"tls_verification_enabled": False}
+    site.change("set-fields", "host2", cls="pool", values=off)
     bench.succeeded(bench.add(blue, "host2"))
     assert truth.pool("host1").ready == {"host1", "host2"}
     # A host that we never ejected is refused instead: that is its administrator's decision.
-    off = {"tls_verification_enabled": False}
     site.change("set-fields", "host3", cls="pool", values=off)
     operation = fails(bench, bench.add(blue, "host3"))
     assert {finding.check for finding in operation.findings} == {"join.tls_verification"}
+
+
+def test_a_new_host_joins_one_that_was_ejected(bench: Bench, truth: Truth) -> None:
+    bench.start(TIMING)
+    blue, green = bench.aggregate("blue"), bench.aggregate("green")
+    bench.succeeded(bench.add(blue, "host1"), bench.add(blue, "host2"))
+    bench.succeeded(bench.remove(blue, "host2"))
+    bench.succeeded(bench.add(green, "host2"), bench.add(green, "host3"))
+    assert truth.pool("host2").ready == {"host2", "host3"}
 
 
 @pytest.mark.parametrize("step", ["join_pool", "await_member", "sync_database"])

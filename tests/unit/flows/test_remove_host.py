@@ -53,6 +53,19 @@ def test_a_slave_is_ejected_and_comes_back_alone(bench: Bench, site: FakeSite) -
     ]
 
 
+@pytest.mark.parametrize("leaver", ["h1", "h2"])
+def test_a_host_leaves_with_the_verification_that_its_pool_had(
+    bench: Bench, site: FakeSite, leaver: str
+) -> None:
+    bench.start()
+    blue = three(bench)
+    site["h1"].pool.tls = True
+    uuid = bench.remove(blue, leaver)
+    bench.succeeded(uuid)
+    assert site[leaver].pool.tls, "an eject turns it off"
+    assert "restore_tls_verification" in bench.steps(uuid)
+
+
 def test_a_master_hands_over_first(bench: Bench, site: FakeSite) -> None:
     bench.start()
     blue = three(bench)
