@@ -6,9 +6,19 @@ from collections.abc import Iterable
 
 from oslo_config import cfg
 
-from nova_aggregates.conf import api, auth, coordination, credentials, database, manager, xenapi
+from nova_aggregates.conf import (
+    api,
+    audit,
+    auth,
+    coordination,
+    credentials,
+    database,
+    manager,
+    webhooks,
+    xenapi,
+)
 
-GROUPS = (api, auth, coordination, credentials, database, manager, xenapi)
+GROUPS = (api, audit, auth, coordination, credentials, database, manager, webhooks, xenapi)
 
 
 def register(conf: cfg.ConfigOpts) -> None:
