@@ -58,7 +58,8 @@ def _copy(remote: Database, cls: str, record: Record, **changes: Any) -> str:
         return found[0]
     derived = {"PBDs", "VDIs", "VBDs", "VIFs", "PIFs", "consoles", "snapshots", "crash_dumps"}
     values = {k: v for k, v in record.items() if k not in derived}
-    values.update(current_operations={}) if "current_operations" in values else None
+    if "current_operations" in values:
+        values["current_operations"] = {}
     return remote.create(cls, **{**values, **changes})
 
 
@@ -76,8 +77,7 @@ def _storages(local: Database, remote: Database, host: str) -> dict[str, str]:
     disks: dict[str, str] = {}
     for ref, record in local.find("SR", shared=False):
         sr = _copy(remote, "SR", record)
-        for pbd, plug in local.find("PBD", SR=ref):
-            del pbd
+        for _, plug in local.find("PBD", SR=ref):
             _copy(remote, "PBD", plug, host=host, SR=sr, currently_attached=False)
         for vdi, disk in local.find("VDI", SR=ref):
             disks[vdi] = _copy(remote, "VDI", disk, SR=sr)

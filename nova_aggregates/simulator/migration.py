@@ -11,6 +11,7 @@ from nova_aggregates.simulator.errors import NULL_REF, ApiError
 from nova_aggregates.simulator.values import new_ref
 
 DEFAULT_BATCH = 10
+TRANSFER_STEP = 0.25  # seconds after which the sharing is looked at again
 
 
 @api("VM.pool_migrate")
@@ -57,7 +58,8 @@ async def move(call: Call, vm: str, host: str, task: str) -> None:
         completing = _complete_task(call, host)
         guests.settle(db, vm, host)
         await call.clock.sleep(profile.guests.migrate_setup / 2)
-        db.delete("task", completing) if db.peek("task", completing) else None
+        if db.peek("task", completing) is not None:
+            db.delete("task", completing)
     finally:
         if db.peek("VM", vm) is not None:
             db.set("VM", vm, scheduled_to_be_resident_on=NULL_REF)
@@ -71,28 +73,26 @@ def _complete_task(call: Call, host: str) -> str:
 
 
 async def _transfer(call: Call, vm: str, source: str) -> None:
-    """Memory over the wire; moves from one host at the same time share its bandwidth."""
+    """Memory over the wire; moves from one host at the same time share its bandwidth.
+
+    Raises TASK_CANCELLED when somebody asked for that.
+    """
     db, left = call.db, float(guests.needed(call.db.get("VM", vm)))
-    step = 0.25
     while left > 0:
-        sharing = max(
-            1,
-            sum(
-                1
-                for other in guests.residents(db, source)
-                if "pool_migrate" in db.get("VM", other)["current_operations"].values()
-            )
-            if db.peek("host", source)
-            else 1,
-        )
-        rate = call.machine.profile.guests.bandwidth / sharing
-        pause = min(step, left / rate)
+        rate = call.machine.profile.guests.bandwidth / max(1, _leaving(db, source))
+        pause = min(TRANSFER_STEP, left / rate)
         await call.clock.sleep(pause)
-        left -= rate * max(pause, 1e-9)
+        left = left - rate * pause if pause == TRANSFER_STEP else 0.0
         if tasks.cancelled(db, call.task):
             raise ApiError("TASK_CANCELLED", call.task or NULL_REF)
-        if pause < step:
-            return
+
+
+def _leaving(db: Database, host: str) -> int:
+    """How many guests are being moved away from the host."""
+    if db.peek("host", host) is None:
+        return 0
+    present = (db.get("VM", vm) for vm in guests.residents(db, host))
+    return sum("pool_migrate" in vm["current_operations"].values() for vm in present)
 
 
 def plan(call: Call, host: str) -> dict[str, ApiError | str]:

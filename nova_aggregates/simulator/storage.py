@@ -143,13 +143,12 @@ def plug_all(db: Database, machine: Machine, host: str) -> None:
 
     Best effort, as in create_storage.ml: a PBD that cannot be plugged keeps nobody from starting.
     """
-    for sr, record in db.find("SR", shared=True):
+    for sr, _ in db.find("SR", shared=True):
         on_master = db.first("PBD", SR=sr, host=db.master)
         if on_master is None or db.first("PBD", SR=sr, host=host) is not None:
             continue
         config = {k: v for k, v in on_master[1]["device_config"].items() if k != "SRmaster"}
         create_pbd(db, host, sr, config, attached=False)
-        del record
     for pbd, record in db.find("PBD", host=host):
         if not record["currently_attached"] and not machine.site.faults.unpluggable(machine.name):
             db.set("PBD", pbd, currently_attached=True)
