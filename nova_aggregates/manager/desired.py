@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import hosts, members, operations, pools
-from nova_aggregates.exceptions import HostNotFound, MasterUnfit
+from nova_aggregates.db import aggregates, hosts, members, operations, pools
+from nova_aggregates.exceptions import AggregateNotFound, HostNotFound, MasterUnfit
 from nova_aggregates.manager import membership
 from nova_aggregates.manager.states import settle
 from nova_aggregates.objects import (
@@ -18,8 +18,6 @@ from nova_aggregates.objects import (
     PlannedStep,
     Requester,
 )
-
-LOOKS = 10  # at members that others change at the same moment
 
 
 def plan(
@@ -61,8 +59,10 @@ def _lock(
     connection: Connection, aggregate_id: int, wanted: list[str]
 ) -> tuple[Row, dict[str, Row]]:
     """The aggregate and all hosts that the wish is about. Hosts come first in the order of locks,
-    but who is a member is only sure afterwards."""
-    for _look in range(LOOKS):
+    but who is a member is only sure afterwards; so there may be a second look."""
+    if not aggregates.is_id(aggregate_id):
+        raise AggregateNotFound(aggregate_id=aggregate_id)
+    for _look in range(2):
         seen = {host.id for host in members.of_aggregate(connection, aggregate_id)}
         found = {name: hosts.by_name(connection, name) for name in wanted}
         numbers = seen | {host.id for host in found.values() if host is not None}

@@ -221,7 +221,7 @@ def _fail_claims(connection: Connection, rows: dict[int, Row], aggregate: Row, r
         code=CLAIM_LOST,
         message=f"Host {row.host_name} could not leave aggregate {aggregate.name} "
         f"(id {aggregate.id}), so it cannot join another one.",
-        cure=f"See why operation {row.uuid} failed, remove the host from that aggregate, then add "
+        cure=f"See how operation {row.uuid} ended, remove the host from that aggregate, then add "
         "it here again.",
     )
     for claim in claims:
