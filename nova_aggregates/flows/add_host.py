@@ -147,6 +147,7 @@ def name_pool(work: Work) -> None:
     with work.pool_session() as session:
         if work.observe_pool(session).name == name:
             return
+        work.point_of_no_return("the pool is being named")
         session.set_name(name)
         found = session.observe().name
     if found != name:

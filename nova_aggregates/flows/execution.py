@@ -98,6 +98,8 @@ class Executor:
         operations = self._managers.operations
         if failed is None:
             operations.succeed(operation)
+        elif failed.cancelled and not failed.half_way:
+            operations.cancelled(operation)
         elif failed.half_way:
             if failed.findings:
                 operations.findings(operation, failed.findings)

@@ -48,6 +48,8 @@ class MeetJoiner(Learn):
 
     def learn(self) -> Joining:
         met = meet(self.work)
+        if met.member:
+            self.work.found_done("the host is in the pool")
         own = "" if met.member or met.view is None else met.view.uuid
         return Joining(met.host_uuid, own, met.member)
 

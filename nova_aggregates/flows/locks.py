@@ -31,10 +31,10 @@ class AggregateLock:
 class Locks:
     """Locks of this process; those of a process that dies come free.
 
-    tooz's file driver keeps two callers in one process apart by objects, and two processes by
-    POSIX locks, which a process loses as soon as it closes *any* descriptor of the file. So a name
-    that is held here is never tried again (which would open a second one), and an object that did
-    not get its lock is dropped at once (it cannot be used again, and holds a descriptor).
+    A name that is held here is never tried again: some drivers (PostgreSQL, MySQL) would give it
+    to the same process twice. The file driver's POSIX locks are lost as soon as the process closes
+    *any* descriptor of the file; so an object that did not get its lock, and keeps a descriptor, is
+    dropped at once, before another one can get it.
     """
 
     def __init__(self, url: str, member: str | None = None) -> None:

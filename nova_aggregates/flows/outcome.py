@@ -23,6 +23,9 @@ class NotYet(Exception):
     """What is waited for is not there yet; the text says what it looks like instead."""
 
 
+CANCELLED = "CANCELLED"
+
+
 class StepFailed(Exception):
     """The operation ends here. ``half_way``: as ``error``, for a person; nothing is undone.
 
@@ -40,6 +43,15 @@ class StepFailed(Exception):
 
     def __str__(self) -> str:
         return f"{self.failure.code}: {self.failure.message}"
+
+    @property
+    def cancelled(self) -> bool:
+        return self.failure.code == CANCELLED
+
+    @classmethod
+    def by_cancel(cls) -> StepFailed:
+        """Not a failure, but the same way back."""
+        return cls.of(CANCELLED, "The operation was cancelled.", "Nothing has to be done.")
 
     @classmethod
     def of(

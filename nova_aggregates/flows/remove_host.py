@@ -53,6 +53,8 @@ class Inspect(Learn):
             view = work.observe_pool(session)
             leaving = _record_of(work.host(), view)
             if leaving is None:
+                if work.host().xen_uuid:
+                    work.found_done("the host has left the pool")
                 return Leaving(work.host().xen_uuid or "", view.uuid, last=False, master=False)
             last = len(view.hosts) == 1
             # The last host is not ejected: it keeps its guests and its disks.
@@ -223,6 +225,7 @@ class ClearName(LeaveStep):
     def act(self, facts: Leaving) -> None:
         with self.work.pool_session() as session:
             if self.work.observe_pool(session).name:
+                self.work.point_of_no_return("the pool's name is being cleared")
                 session.set_name("")
                 if session.observe().name:
                     raise StepFailed.of(

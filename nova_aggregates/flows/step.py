@@ -54,7 +54,7 @@ class _Step(task.Task):
             )
             return call(*args)
         except StepFailed as failed:
-            if self.half_way and not failed.half_way:
+            if self.half_way and not (failed.half_way or failed.cancelled):
                 raise StepFailed({**failed.args[0], "half_way": True}) from None
             raise
         except (OperationLost, DatabaseUnavailable) as error:
@@ -100,6 +100,7 @@ class Act(_Step, Generic[F]):
 
     def execute(self, facts: Mapping[str, JSON]) -> JSON:
         known = self._known(facts)
+        self.work.learned = True
         if not self.needed(known):
             return None
         return self._guarded(

@@ -100,19 +100,48 @@ class Work:
         self.managers = managers
         self.hypervisor = hypervisor
         self.timing = timing
+        self.learned = False  # whether the first step has said where the host stands
         self._stop = stop
 
     # Time
 
     def safe_point(self) -> None:
-        """:raises Interrupted: the manager is stopping."""
+        """
+        :raises Interrupted: the manager is stopping.
+        :raises StepFailed: the operation was cancelled.
+        """
         if self._stop.is_set():
             raise Interrupted("the manager stops")
+        operations = self.managers.operations
+        if operations.cancel_wanted(self.operation) and (self.learned or not self._announced()):
+            raise StepFailed.by_cancel()
+
+    def point_of_no_return(self, reason: str) -> None:
+        """To be passed before anything is sent that cannot be taken back.
+
+        :raises StepFailed: the operation was cancelled.
+        """
+        if not self.managers.operations.uncancellable(self.operation, reason):
+            raise StepFailed.by_cancel()
+
+    def found_done(self, reason: str) -> None:
+        """An earlier attempt passed the point of no return.
+
+        :raises StepFailed: that was not known when somebody cancelled this one.
+        """
+        if not self.managers.operations.uncancellable(self.operation, reason):
+            raise StepFailed.of(
+                "CANCELLED_TOO_LATE",
+                f"The operation was cancelled, but it cannot be undone: {reason}.",
+                "Retry the operation to finish it, or abandon it.",
+                half_way=True,
+            )
 
     def pause(self) -> None:
         """Wait between two looks.
 
         :raises Interrupted: the manager is stopping.
+        :raises StepFailed: the operation was cancelled.
         """
         self._stop.wait(self.timing.poll)
         self.safe_point()
@@ -227,12 +256,17 @@ class Work:
 
         An earlier manager may have died right after sending it: then its effect may still be on
         its way, and looking once proves nothing.
+
+        :raises StepFailed: the operation was cancelled.
         """
-        data = {"call": call}
-        past = self.managers.operations.events(self.operation.uuid)
-        before = any(event.kind == CALL and event.data == data for event in past)
-        self.managers.operations.event(self.operation, CALL, data)
+        self.point_of_no_return(f"{call} was sent already")
+        before = call in self._announced()
+        self.managers.operations.event(self.operation, CALL, {"call": call})
         return before
+
+    def _announced(self) -> frozenset[str]:
+        past = self.managers.operations.events(self.operation.uuid)
+        return frozenset(event.data["call"] for event in past if event.kind == CALL)
 
     def pool_hosts(self) -> list[Host]:
         """Who may be in the pool, whoever shall stay first: the members, then hosts whose removal

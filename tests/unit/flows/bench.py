@@ -181,7 +181,7 @@ def _without_fsync(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def until(
-    condition: Callable[[], bool], seconds: float = 10, tell: Callable[[], object] = lambda: ""
+    condition: Callable[[], bool], seconds: float = 30, tell: Callable[[], object] = lambda: ""
 ) -> None:
     end = time.monotonic() + seconds
     while not condition():

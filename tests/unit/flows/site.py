@@ -109,6 +109,7 @@ class FakeSite:
         self.leave_problems: dict[str, tuple[Finding, ...]] = {}
         self.kills: random.Random | None = None
         self.gate: Callable[[str, str], None] = lambda verb, about: None
+        self.looked: Callable[[], None] = lambda: None  # called by every observation
 
     def __getitem__(self, name: str) -> FakeHost:
         return next(host for host in self.hosts if host.name == name)
@@ -198,6 +199,7 @@ class FakeSession:
 
     def observe(self) -> PoolView:
         self.site._interfere("observe", lambda: None)
+        self.site.looked()
         pool = self.master.pool
         for host in pool.hosts:
             host.tick()

@@ -376,6 +376,11 @@ def test_a_host_that_was_ejected_by_hand_lets_in_with_the_password_of_the_pool(
     blue = bench.aggregate()
     bench.succeeded(bench.add(blue, "h1"))
     site["h2"].pool.password = site["h1"].pool.password
+    site.join_problems["h2"] = (HA,)
+    fails(bench, bench.add(blue, "h2"), HA.code)
+    host = bench.managers.hosts.show("h2")
+    assert bench.managers.hosts.credentials(host.id).password == "secret-of-h1"
+    site.join_problems.clear()
     bench.succeeded(bench.add(blue, "h2"))
     assert site["h2"].pool is site["h1"].pool
 
