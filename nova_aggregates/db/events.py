@@ -13,9 +13,10 @@ from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.tables import operation_events, operations
 from nova_aggregates.objects import OperationEvent
 
-# A number that is missing may belong to a transaction that has not committed yet. None lasts that
-# long, so what is missing then was rolled back.
-GAP_CLOSES_AFTER = datetime.timedelta(seconds=30)
+# A number that is missing may belong to a transaction that has not committed yet. It is written
+# late in its transaction, where only the wait for a lock (10 seconds at most) can follow; so what
+# is missing after this time was rolled back.
+GAP_CLOSES_AFTER = datetime.timedelta(seconds=15)
 
 
 def add(
@@ -62,7 +63,8 @@ def fetch(
 def _without_gaps(found: list[OperationEvent], after: int) -> list[OperationEvent]:
     closed_before = utcnow() - GAP_CLOSES_AFTER
     for index, event in enumerate(found):
-        if event.id != after + 1 and event.at > closed_before:
+        # Who begins at 0 has not seen which number is the first.
+        if after and event.id != after + 1 and event.at > closed_before:
             return found[:index]
         after = event.id
     return found

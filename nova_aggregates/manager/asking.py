@@ -1,7 +1,12 @@
-"""What people ask of an operation that exists: cancel, retry, abandon. The rows are locked."""
+"""What people ask of an operation that exists: cancel, retry, abandon. The rows are locked.
+
+``note`` writes who asked into the history. It is called after the checks, because the number of an
+event that is rolled back leaves a gap, at which readers wait.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.engine import Connection, Row
@@ -26,6 +31,7 @@ from nova_aggregates.objects import (
     OperationState,
 )
 
+Note = Callable[[], None]
 ABANDONED = OperationFailure(
     code="ABANDONED",
     message="It had ended half-way and was given up. The pool is as the operation left it.",
@@ -33,13 +39,14 @@ ABANDONED = OperationFailure(
 )
 
 
-def cancel(connection: Connection, rows: dict[int, Row], row: Row) -> Operation:
+def cancel(connection: Connection, rows: dict[int, Row], row: Row, note: Note) -> Operation:
     """See ``OperationManager.cancel``."""
     state = OperationState(row.state)
     if state.ended:
         raise OperationCannotBeCancelled(uuid=row.uuid, reason=f"it has ended as {state}")
     if row.uncancellable_reason is not None:
         raise OperationCannotBeCancelled(uuid=row.uuid, reason=row.uncancellable_reason)
+    note()
     if state is OperationState.QUEUED and not row.attempts:
         return ending.cancel_row(connection, rows, row)
     # A manager has had it in its hands, and only a manager knows what that left at the pool.
@@ -49,14 +56,15 @@ def cancel(connection: Connection, rows: dict[int, Row], row: Row) -> Operation:
     return _answer(connection, row)
 
 
-def abandon(connection: Connection, rows: dict[int, Row], row: Row) -> Operation:
+def abandon(connection: Connection, rows: dict[int, Row], row: Row, note: Note) -> Operation:
     """See ``OperationManager.abandon``."""
     if row.state != OperationState.ERROR:
         raise OperationCannotBeAbandoned(uuid=row.uuid, state=row.state)
+    note()
     return ending.abandon_row(connection, rows, row, ABANDONED)
 
 
-def retry(connection: Connection, rows: dict[int, Row], row: Row) -> Operation:
+def retry(connection: Connection, rows: dict[int, Row], row: Row, note: Note) -> Operation:
     """See ``OperationManager.retry``."""
     state = OperationState(row.state)
     if state not in (OperationState.FAILED, OperationState.ERROR, OperationState.CANCELLED):
@@ -71,6 +79,7 @@ def retry(connection: Connection, rows: dict[int, Row], row: Row) -> Operation:
         intended = _intend_again(connection, aggregate, row)
     except NovaAggregatesError as fact:
         raise OperationCannotBeRetried(uuid=row.uuid, reason=str(fact)) from None
+    note()
     operations.change(
         connection,
         row.id,

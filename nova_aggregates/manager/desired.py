@@ -33,6 +33,14 @@ def plan(
     if master is not None:
         _require_fit(row, wanted, master)
     present = [host.name for host in members.of_aggregate(connection, row.id)]
+    leaving = [known[name] for name in present if name not in wanted]
+    # All checks first: an operation that is rolled back leaves a gap in the events.
+    for name in wanted:
+        if name not in present:
+            membership.require_may_join(connection, known[name], row)
+    if row.kind == AggregateKind.POOL:
+        for host in leaving:
+            membership.require_nothing_lost(host, None)
     steps = [_step(name, PlannedAction.KEEP) for name in present if name in wanted]
     for name in wanted:
         if name not in present:
@@ -43,7 +51,6 @@ def plan(
             connection, requester, Action.CHANGE_MASTER, row.id, host=known[master]
         )
         steps.append(PlannedStep(master, PlannedAction.CHANGE_MASTER, operation))
-    leaving = [known[name] for name in present if name not in wanted]
     for host in _master_last(connection, row, leaving):
         operation = membership.remove(connection, requester, host, row)
         steps.append(PlannedStep(host.name, PlannedAction.REMOVE_HOST, operation))

@@ -331,7 +331,7 @@ class OperationManager:
         kind: str,
         requester: Requester,
         uuid: str,
-        do: Callable[[Connection, dict[int, Row], Row], Operation],
+        do: Callable[[Connection, dict[int, Row], Row, Callable[[], None]], Operation],
         once: Once | None,
     ) -> Operation:
         def work(connection: Connection) -> Operation:
@@ -339,8 +339,8 @@ class OperationManager:
             rows = ending.lock_all(connection, seen.aggregate_id, seen.host_id)
             row = _require(operations.by_uuid(connection, uuid, locked=True), uuid)
             who = {"user_id": requester.user_id, "request_id": requester.request_id}
-            events.add(connection, row.id, row.fence, kind, who)
-            return do(connection, rows, row)
+            note = partial(events.add, connection, row.id, row.fence, kind, who)
+            return do(connection, rows, row, note)
 
         done = idempotency.run(self._database, work, once)
         if not done.replayed:
