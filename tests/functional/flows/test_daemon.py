@@ -64,6 +64,7 @@ backend_url = {bench.locks_url}
 key_file = {bench.key}
 [manager]
 poll_interval = 0.05
+max_operations = 1
 observe_interval = 0.5
 [xenapi]
 poll_interval = {TIMING.poll}

@@ -191,9 +191,18 @@ def test_a_stopped_runner_leaves_its_operation_to_the_next(bench: Bench, site: F
 def test_several_runners_share_the_work_and_never_an_aggregate(
     bench: Bench, site: FakeSite
 ) -> None:
-    owners = set()
+    both = threading.Barrier(2)
+    names = {"blue", "red"}
+
+    def gate(verb: str, about: str) -> None:
+        # Each of the two pools is named for the first time while the other one is.
+        if verb == "set_name" and about in names:
+            names.discard(about)
+            both.wait(30)
+
+    site.gate = gate
     for _ in range(3):
-        bench.start()
+        bench.runner(settings=dataclasses.replace(SETTINGS, max_operations=1)).start()
     blue, red = bench.aggregate("blue"), bench.aggregate("red")
     uuids = []
     for _ in range(2):
@@ -201,11 +210,10 @@ def test_several_runners_share_the_work_and_never_an_aggregate(
         uuids += [bench.add(red, "h3"), bench.add(red, "h4")]
         uuids += [bench.remove(blue, "h2"), bench.remove(blue, "h1")]
         uuids += [bench.remove(red, "h4"), bench.remove(red, "h3")]
-    for operation in bench.succeeded(*uuids, seconds=60):
-        # Taken once, by one: a second owner would have raised the fence.
-        assert operation.fence == 1
-        owners.add(operation.owner)
-    assert len(owners) > 1
+    operations = bench.succeeded(*uuids, seconds=120)
+    # Taken once, by one: a second owner would have raised the fence.
+    assert [operation.fence for operation in operations] == [1] * len(uuids)
+    assert len({operation.owner for operation in operations}) > 1
 
 
 def test_an_owner_that_lost_the_operation_stops_before_its_next_step(
