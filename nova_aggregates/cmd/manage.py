@@ -11,8 +11,10 @@ from oslo_config import cfg
 
 from nova_aggregates import conf as options
 from nova_aggregates.db import migration
+from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import NovaAggregatesError
+from nova_aggregates.manager import rotation
 
 PROG = "nova-aggregates-manage"
 PROJECT = "nova-aggregates"
@@ -43,6 +45,21 @@ def credentials_init(conf: cfg.ConfigOpts) -> None:
     print("passwords of the hosts are lost.")
 
 
+def credentials_rotate(conf: cfg.ConfigOpts) -> None:
+    """Encrypt every stored password with a new key."""
+    migration.check(conf.database.connection)
+    database, secrets = Database.from_conf(conf), SecretBox(conf.credentials.key_file)
+    try:
+        count = rotation.rotate(database, secrets)
+        print(f"A new key is in {conf.credentials.key_file}; {count} passwords are encrypted with")
+        print("it. Copy the file to every other machine of the service, and keep a copy.")
+        if conf.command.drop_old:
+            dropped = rotation.drop_old(database, secrets, settled_after=conf.command.settled_after)
+            print(f"Former keys removed from the file: {dropped}.")
+    finally:
+        database.dispose()
+
+
 def _add_commands(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     db = parsers.add_parser("db", help="the schema of the database")
     verbs = db.add_subparsers(dest="verb", required=True, metavar="sync|version|downgrade")
@@ -60,9 +77,25 @@ def _add_commands(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     downgrade.set_defaults(run=db_downgrade)
 
     credentials = parsers.add_parser("credentials", help="the key of the stored passwords")
-    verbs = credentials.add_subparsers(dest="verb", required=True, metavar="init")
+    verbs = credentials.add_subparsers(dest="verb", required=True, metavar="init|rotate")
     init = verbs.add_parser("init", help="write a new key file, readable by this user only")
     init.set_defaults(run=credentials_init)
+    rotate = verbs.add_parser("rotate", help="encrypt every stored password with a new key")
+    rotate.add_argument(
+        "--drop-old",
+        action="store_true",
+        help="remove the former keys from the file at the end; only when no other machine still "
+        "uses a copy of the file without the new key",
+    )
+    rotate.add_argument(
+        "--settled-after",
+        metavar="SECONDS",
+        type=float,
+        default=rotation.SETTLED_AFTER,
+        help="how long to wait, before former keys are removed, for changes that were under way "
+        "with one of them (default: %(default)s)",
+    )
+    rotate.set_defaults(run=credentials_rotate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

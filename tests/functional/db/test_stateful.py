@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nova_aggregates.db import migration
+from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import NovaAggregatesError
@@ -59,6 +60,24 @@ class Requests(RuleBasedStateMachine):
     def rename(self, place: int, name: str) -> None:
         self.ask(self.site.aggregates.update, self.ids[place], name=name)
 
+    @rule(place=places, wanted=st.lists(hosts), choice=st.integers(0, 2))
+    def set_hosts(self, place: int, wanted: list[str], choice: int) -> None:
+        master = [*wanted, None][min(choice, len(wanted))]
+        self.ask(self.site.aggregates.set_hosts, self.ids[place], wanted, master=master)
+
+    @rule(choice=st.integers(0, 5))
+    def cancel(self, choice: int) -> None:
+        self.ask_of(self.site.operations.cancel, choice)
+
+    @rule(choice=st.integers(0, 5))
+    def retry(self, choice: int) -> None:
+        self.ask_of(self.site.operations.retry, choice)
+
+    def ask_of(self, method: Any, choice: int) -> None:
+        known = self.site.operations.index(limit=6)
+        if known:
+            self.ask(method, known[choice % len(known)].uuid)
+
     @rule(place=places)
     def delete_and_create(self, place: int) -> None:
         try:
@@ -74,12 +93,22 @@ class Requests(RuleBasedStateMachine):
         self.live.add(made.id)
 
     @precondition(lambda self: self.site.operations.runnable(1))
+    @rule(choice=st.integers(0, 9))
+    def put_off(self, choice: int) -> None:
+        turns = self.site.operations.runnable(10)
+        operation = self.site.operations.take(turns[choice % len(turns)].uuid, "manager-1")
+        self.site.operations.postpone(operation, utcnow(), FAILURE)
+
+    @precondition(lambda self: self.site.operations.runnable(1))
     @rule(choice=st.integers(0, 9), lucky=st.booleans())
     def work(self, choice: int, lucky: bool) -> None:
         turns = self.site.operations.runnable(10)
         operation = self.site.operations.take(turns[choice % len(turns)].uuid, "manager-1")
         place, host = operation.aggregate_id, operation.host
         possible = True
+        if self.site.operations.cancel_wanted(operation):
+            self.site.operations.cancelled(operation)
+            return
         if operation.action is Action.ADD_HOST:
             possible = self.real[host or ""] in (None, place)
         if not (lucky and possible):
@@ -125,7 +154,7 @@ def test_any_order_of_requests(tmp_path: Path) -> None:
     Requests.box = SecretBox.create(tmp_path / "key")
     machine = Requests.TestCase
     machine.settings = settings(
-        max_examples=30,
+        max_examples=40,
         stateful_step_count=25,
         deadline=None,
         database=None,

@@ -83,3 +83,44 @@ def test_the_first_key_seals_and_all_of_them_open(path: Path) -> None:
     with pytest.raises(ConfigurationInvalid, match="cannot be decrypted") as caught:
         SecretBox(path).open(old_token)
     assert old_token not in str(caught.value)
+
+
+def test_a_new_first_key_is_seen_without_a_restart(path: Path) -> None:
+    one, other = SecretBox.create(path), SecretBox(path)
+    old_token = one.seal("word")
+    one.add_key()
+    assert not one.is_new(old_token)
+    new_token = other.seal("word")
+    assert one.is_new(new_token), "the other process seals with the new key at once"
+    assert other.open(old_token) == "word"
+    assert one.drop_old() == 1
+    assert one.drop_old() == 0
+    assert other.open(new_token) == "word"
+    with pytest.raises(ConfigurationInvalid):
+        SecretBox(path).open(old_token)
+
+
+def test_the_file_stays_for_the_owner_only_and_nothing_is_left_beside_it(path: Path) -> None:
+    box = SecretBox.create(path)
+    path.with_name("credentials.key.new").write_text("left by a crash")
+    box.add_key()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(path.read_bytes().split()) == 2
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_file_that_is_away_for_the_moment_stops_nobody(path: Path) -> None:
+    box = SecretBox.create(path)
+    token = box.seal("word")
+    path.unlink()
+    assert box.open(token) == "word"
+    assert box.open(box.seal("more")) == "more"
+
+
+def test_a_key_file_that_cannot_be_written(path: Path) -> None:
+    box = SecretBox.create(path)
+    token = box.seal("word")
+    path.with_name("credentials.key.new").mkdir()
+    with pytest.raises(ConfigurationInvalid, match="cannot be written"):
+        box.add_key()
+    assert SecretBox(path).open(token) == "word"
