@@ -20,16 +20,20 @@ from nova_aggregates.exceptions import (
     AggregateNameTaken,
     AggregateNotEmpty,
     AggregateNotFound,
+    DatabaseUnavailable,
     HostBusy,
     HostExists,
     HostInAnotherAggregate,
     HostInThisAggregate,
     HostInUse,
     HostNotFound,
+    IllegalMove,
     NovaAggregatesError,
+    OperationCannotBeCancelled,
+    OperationCannotBeRetried,
     OperationLost,
 )
-from nova_aggregates.objects import AggregateState, OperationState
+from nova_aggregates.objects import AggregateState, Operation, OperationState
 from tests.functional.db.conftest import FAILURE, WHO, Site
 from tests.functional.db.test_hosts import REGISTRATION
 
@@ -255,3 +259,92 @@ def test_a_request_sees_what_the_one_before_it_did(site: Site, backend: str) -> 
     with site.database.read() as connection:
         assert not connection.execute(sa.select(tables.aggregate_hosts)).all()
         assert not connection.execute(sa.select(tables.aggregate_metadata)).all()
+
+
+def test_asking_while_others_work(site: Site, rivals: list[Site]) -> None:
+    """Cancel, retry, desired hosts and the ends of operations lock in one order, too."""
+    site.host("anchor")
+    site.host("host1")
+    site.host("host2")
+    pool, other = site.aggregate("a", "anchor"), site.aggregate("b")
+    failed = site.aggregates.add_host(WHO, pool.id, "host1").operation
+    assert failed is not None
+    site.operations.fail(site.take_next(pool.id), FAILURE)
+    for number in range(ROUNDS):
+        site.aggregates.add_host(WHO, other.id, "host2")
+        running = site.take_next(other.id)
+        results = together(
+            [
+                lambda: rivals[0].operations.retry(WHO, failed.uuid),
+                lambda o=running: rivals[1].operations.cancel(WHO, o.uuid),
+                lambda n=number: rivals[2].aggregates.set_hosts(
+                    WHO, pool.id, ["host2", "host1", "anchor"][n % 2 :]
+                ),
+                lambda: rivals[3].aggregates.set_hosts(WHO, pool.id, ["anchor"]),
+                lambda o=running: rivals[0].operations.fail(o, FAILURE),
+            ]
+        )
+        unexpected = {DatabaseUnavailable, IllegalMove}
+        assert not unexpected & set(errors(results))
+        for aggregate in (pool, other):
+            while any(o.aggregate_id == aggregate.id for o in site.operations.runnable(10)):
+                site.operations.fail(site.take_next(aggregate.id), FAILURE)
+        assert site.members(other.id) == []
+        assert site.aggregates.show(pool.id).state is AggregateState.ACTIVE
+
+
+def test_one_cancel_and_one_manager(site: Site, rivals: list[Site]) -> None:
+    """Either it never runs, or its manager knows that it is to be ended."""
+    aggregate = site.aggregate("a")
+    for number in range(ROUNDS):
+        name = f"host{number}"
+        site.host(name)
+        operation = site.aggregates.add_host(WHO, aggregate.id, name).operation
+        assert operation is not None
+        cancelled, taken = together(
+            [
+                lambda o=operation: rivals[0].operations.cancel(WHO, o.uuid),
+                lambda o=operation: rivals[1].operations.take(o.uuid, "manager-1"),
+            ]
+        )
+        assert isinstance(cancelled, Operation)
+        if isinstance(taken, Operation):
+            assert site.operations.cancel_wanted(taken)
+            site.operations.cancelled(taken)
+        else:
+            assert isinstance(taken, OperationLost)
+        assert site.operations.show(operation.uuid).state is OperationState.CANCELLED
+        assert site.members(aggregate.id) == []
+
+
+def test_a_cancel_or_the_point_of_no_return(site: Site, rivals: list[Site]) -> None:
+    aggregate = site.aggregate("a")
+    for number in range(ROUNDS):
+        name = f"host{number}"
+        site.host(name)
+        site.aggregates.add_host(WHO, aggregate.id, name)
+        running = site.take_next(aggregate.id)
+        cancelled, passed = together(
+            [
+                lambda o=running: rivals[0].operations.cancel(WHO, o.uuid),
+                lambda o=running: rivals[1].operations.uncancellable(o, "it joins"),
+            ]
+        )
+        refused = isinstance(cancelled, OperationCannotBeCancelled)
+        assert passed is refused
+        assert site.operations.cancel_wanted(running) is not refused
+        site.operations.succeed(running)
+
+
+def test_one_of_two_retries(site: Site, rivals: list[Site]) -> None:
+    site.host("host1")
+    aggregate = site.aggregate("a")
+    operation = site.aggregates.add_host(WHO, aggregate.id, "host1").operation
+    assert operation is not None
+    for _ in range(ROUNDS):
+        site.operations.fail(site.take_next(aggregate.id), FAILURE)
+        results = together(
+            [lambda r=rival: r.operations.retry(WHO, operation.uuid) for rival in rivals]
+        )
+        assert errors(results) == [OperationCannotBeRetried] * 3
+        assert site.members(aggregate.id) == ["host1"]
