@@ -305,6 +305,8 @@ async def _watch_heartbeats(process: Process) -> None:
         for ref, member in machine.site.members(process.db):
             if member is machine or (member.answers and member.thawed.is_set()):
                 heard[ref] = now
+                if machine.profile.memory_monitored:
+                    records.report_memory(process.db, ref)
             elif now - heard.setdefault(ref, now - timings.gc_pass) >= timings.presumed_dead:
                 set_live(process.db, ref, live=False)
         collect_dangling(process.db)

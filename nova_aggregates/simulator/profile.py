@@ -73,6 +73,7 @@ class Profile:
     pool_tls: bool = True
     negative_heartbeat: bool = True  # a clean stop of xapi clears the live flag at once
     boot_time_changes: bool = True
+    memory_monitored: bool = True  # the statistics daemon reports how much memory is free
     manual_first_boot: bool = False  # an ejected host waits for somebody to make its network
     vlan_script_works: bool = True
     other_config: dict[str, str] = field(default_factory=dict)
@@ -101,6 +102,7 @@ BARE = Profile(
     pool_tls=False,
     negative_heartbeat=False,
     boot_time_changes=False,
+    memory_monitored=False,
     manual_first_boot=True,
     vlan_script_works=False,
     other_config={"no_local_storage": "true"},

@@ -260,6 +260,8 @@ def refresh_host(db: Database, machine: Machine, host: str) -> None:
         memory_total=machine.profile.memory_total,
         last_updated=machine.clock.stamp(),
     )
+    if machine.profile.memory_monitored:
+        report_memory(db, host)
     if not any(True for _ in db.find("VM", is_control_domain=True, resident_on=host)):
         create_control_domain(db, machine, host)
     if not db.get("host", host)["host_CPUs"]:
@@ -267,6 +269,21 @@ def refresh_host(db: Database, machine: Machine, host: str) -> None:
     if not db.get("host", host)["certificates"]:
         create_certificates(db, machine, host)
     refresh_pool_cpus(db)
+
+
+def report_memory(db: Database, host: str) -> None:
+    """host_metrics.memory_free, which lags behind the guests (xapi: monitor_dbcalls.ml)."""
+    record = db.get("host", host)
+    metrics = db.peek("host_metrics", record["metrics"])
+    if metrics is None:
+        return
+    taken = sum(
+        int(vm["memory_static_max"]) + int(vm["memory_overhead"] or 0)
+        for vm in map(functools.partial(db.get, "VM"), record["resident_VMs"])
+        if not vm["is_control_domain"]
+    )
+    free = int(metrics["memory_total"]) - int(record["memory_overhead"]) - taken
+    db.set("host_metrics", record["metrics"], memory_free=max(0, free))
 
 
 def refresh_pool_cpus(db: Database) -> None:
