@@ -21,9 +21,9 @@ def of_aggregate(connection: Connection, aggregate_id: int) -> list[Row]:
 
 
 def of_host(connection: Connection, host_id: int) -> list[Row]:
-    """The memberships of a host, each with the ``name`` of its aggregate."""
+    """The memberships of a host, each with the ``name`` and ``kind`` of its aggregate."""
     statement = (
-        sa.select(aggregate_hosts, aggregates.c.name)
+        sa.select(aggregate_hosts, aggregates.c.name, aggregates.c.kind)
         .join(aggregates, aggregates.c.id == aggregate_hosts.c.aggregate_id)
         .where(aggregate_hosts.c.host_id == host_id)
         .order_by(aggregate_hosts.c.id)

@@ -17,6 +17,8 @@ from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import HostBusy, HostExists, HostInUse, HostNotFound
 from nova_aggregates.objects import (
+    Aggregate,
+    AggregateKind,
     Credentials,
     Holdings,
     Host,
@@ -48,6 +50,23 @@ class HostManager:
         if row is None:
             raise HostNotFound(host=name)
         return hosts.host_of(row)
+
+    def aggregate_of(self, name: str) -> Aggregate | None:
+        """The pool that the host is meant to be in.
+
+        :raises HostNotFound: there is no such host.
+        """
+
+        def work(connection: Connection) -> Aggregate | None:
+            row = hosts.by_name(connection, name)
+            if row is None:
+                raise HostNotFound(host=name)
+            for membership in members.of_host(connection, row.id):
+                if membership.kind == AggregateKind.POOL:
+                    return aggregates.fetch(connection, membership.aggregate_id)
+            return None
+
+        return self._database.query(work)
 
     def register(self, requester: Requester, registration: HostRegistration) -> Host:
         """A new host, disabled until it joins an aggregate.

@@ -11,7 +11,7 @@ from nova_aggregates.api.schemas import hosts as schemas
 from nova_aggregates.api.text import is_name
 from nova_aggregates.api.views import hosts as views
 from nova_aggregates.exceptions import HostNotFound
-from nova_aggregates.objects import AggregateKind, Credentials, HostRegistration, Trust
+from nova_aggregates.objects import Credentials, HostRegistration, Trust
 
 
 def index(call: Call) -> Reply:
@@ -27,12 +27,8 @@ def show(call: Call) -> Reply:
 def registration(call: Call) -> Reply:
     call.authorize(policies.REGISTRATION)
     host = call.deployment.hosts.show(_name(call))
-    pools = (
-        aggregate
-        for aggregate in call.deployment.aggregates.index()
-        if aggregate.kind is AggregateKind.POOL and host.name in aggregate.hosts
-    )
-    return Reply({"registration": views.registration(host, next(pools, None))})
+    pool = call.deployment.hosts.aggregate_of(host.name)
+    return Reply({"registration": views.registration(host, pool)})
 
 
 def register(call: Call) -> Reply:

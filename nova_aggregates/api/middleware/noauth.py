@@ -15,12 +15,14 @@ import webob
 
 from nova_aggregates.api.call import CONTEXT
 from nova_aggregates.api.deployment import current
-from nova_aggregates.api.middleware.context import admin_context, project_in_path
+from nova_aggregates.api.middleware.context import OPEN_PATHS, admin_context, project_in_path
 from nova_aggregates.api.text import ILLEGAL
 from nova_aggregates.exceptions import ConfigurationInvalid
 
 NO_TOKEN = "notused"  # noqa: S105
 DEFAULT_NAME = "admin"
+# One of these makes a request without a token a handshake at the root, too.
+LOGIN_HEADERS = ("HTTP_X_AUTH_USER", "HTTP_X_AUTH_KEY", "HTTP_X_AUTH_PROJECT_ID")
 
 
 def filter_factory(_global_conf: dict[str, str], **_local_conf: str) -> Callable[[Any], NoAuth]:
@@ -47,6 +49,8 @@ class NoAuth:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         token = environ.get("HTTP_X_AUTH_TOKEN")
+        if not token and _asks_for_the_version(environ):
+            return self._application(environ, start_response)
         if not token:
             return _handshake(environ)(environ, start_response)
         user, _, project = token.partition(":")
@@ -54,6 +58,14 @@ class NoAuth:
             user, project = DEFAULT_NAME, project_in_path(environ)
         environ[CONTEXT] = admin_context(environ, user, project or user)
         return self._application(environ, start_response)
+
+
+def _asks_for_the_version(environ: dict[str, Any]) -> bool:
+    return (
+        environ["PATH_INFO"] in OPEN_PATHS
+        and environ["REQUEST_METHOD"] in ("GET", "HEAD")
+        and not any(name in environ for name in LOGIN_HEADERS)
+    )
 
 
 def _handshake(environ: dict[str, Any]) -> webob.Response:
