@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from oslo_config import cfg
 
 from nova_aggregates.flows.hypervisor import Session
-from nova_aggregates.objects import Finding, Severity
-from nova_aggregates.xenapi import connection, host, pool, preflight
+from nova_aggregates.flows.inventory import NOTHING, holdings_of
+from nova_aggregates.objects import Finding, Holdings, Severity
+from nova_aggregates.xenapi import connection, holdings, host, pool, preflight
 from nova_aggregates.xenapi import types as xen
 from nova_aggregates.xenapi.tasks import Watch
 from nova_aggregates.xenapi.types import Endpoint, PoolView, Timeouts
@@ -59,6 +60,9 @@ class XenSession:
     def enable(self, host_uuid: str) -> None:
         host.enable(self.connection, host_uuid, watch=self._watch)
 
+    def declare_dead(self, host_uuid: str) -> None:
+        host.declare_dead(self.connection, host_uuid, watch=self._watch)
+
     def destroy_host(self, host_uuid: str) -> None:
         host.forget(self.connection, host_uuid, watch=self._watch)
 
@@ -90,6 +94,14 @@ class XenServer:
 
     def leave_findings(self, pool: Session, host_uuid: str) -> tuple[Finding, ...]:
         return _translated(preflight.leave_findings(_opened(pool), host_uuid))
+
+    def holdings(self, pool: Session) -> Mapping[str, Holdings]:
+        found = holdings.read(_opened(pool))
+        if len(found) == 1:
+            return dict.fromkeys(found, NOTHING)
+        return {
+            uuid: holdings_of(each.guests, each.disks, each.storage) for uuid, each in found.items()
+        }
 
 
 def _opened(session: Session) -> connection.Connection:

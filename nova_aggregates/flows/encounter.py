@@ -61,6 +61,11 @@ def _in_our_pool(work: Work, host: Host) -> HostView | None:
         return None
     with work.pool_session() as session:
         view = work.observe_pool(session)
+    return record_of(host, view)
+
+
+def record_of(host: Host, view: PoolView) -> HostView | None:
+    """The registered host as a member of this pool."""
     if host.xen_uuid:
         return view.host(host.xen_uuid)
     address = canonical_address(host.address)

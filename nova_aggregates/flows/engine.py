@@ -21,6 +21,7 @@ from nova_aggregates.exceptions import (
 from nova_aggregates.flows.execution import Executor, Verdict
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.locks import AggregateLock, Locks
+from nova_aggregates.flows.look import Looker
 from nova_aggregates.flows.persistence import Logbooks
 from nova_aggregates.flows.work import Managers, Timing
 from nova_aggregates.objects import Operation
@@ -61,6 +62,7 @@ class Runner:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._executor = Executor(managers, hypervisor, timing, logbooks, self._stop)
+        self._looker = Looker(managers, hypervisor, timing, self.owner, self._stop)
         self._guard = threading.Lock()
         self._busy: dict[int, threading.Thread] = {}  # by aggregate
         self._not_before: dict[str, float] = {}  # by operation: it was left not long ago
@@ -140,6 +142,7 @@ class Runner:
             return True
 
     def _look(self) -> None:
+        self._looker.look()
         busy = self.busy
         if len(busy) >= self._settings.max_operations:
             return

@@ -6,11 +6,11 @@ memory. Every method may raise a :class:`nova_aggregates.xenapi.errors.XenError`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from nova_aggregates.objects import Finding
+from nova_aggregates.objects import Finding, Holdings
 from nova_aggregates.xenapi.types import Endpoint, PoolView
 
 
@@ -51,6 +51,12 @@ class Session(Protocol):
 
     def enable(self, host_uuid: str) -> None: ...
 
+    def declare_dead(self, host_uuid: str) -> None:
+        """The guests on the host do not run any more.
+
+        :raises ApiFailure: the host is alive.
+        """
+
     def destroy_host(self, host_uuid: str) -> None:
         """Forget the record of a host that is not alive in this pool."""
 
@@ -72,3 +78,7 @@ class Hypervisor(Protocol):
 
     def leave_findings(self, pool: Session, host_uuid: str) -> tuple[Finding, ...]:
         """Every reason why the host cannot be ejected, evaluated at once."""
+
+    def holdings(self, pool: Session) -> Mapping[str, Holdings]:
+        """What each host of the pool (by uuid) would lose by an eject. A pool of one has no member
+        to eject, so nothing can be lost there."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from nova_aggregates.objects import Inventory
+import hashlib
+import json
+from collections.abc import Iterable
+
+from nova_aggregates.objects import Holdings, Inventory
 from nova_aggregates.xenapi.types import HostView
 
 MIB = 2**20
@@ -21,3 +25,13 @@ def inventory_of(view: HostView) -> Inventory:
         running_vms=sum(guest.power_state == "Running" for guest in view.guests),
         product=view.product,
     )
+
+
+def holdings_of(guests: Iterable[str], disks: Iterable[str], storage: Iterable[str]) -> Holdings:
+    """With a digest that is the same whenever the same things are there."""
+    items = [sorted(guests), sorted(disks), sorted(storage)]
+    digest = hashlib.sha256(json.dumps(items).encode()).hexdigest()
+    return Holdings(digest, *map(tuple, items))
+
+
+NOTHING = holdings_of((), (), ())

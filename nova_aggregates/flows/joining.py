@@ -84,8 +84,7 @@ class Preflight(_JoinStep):
 
         def look() -> None:
             nonlocal found
-            with work.host_session(work.host()) as joiner, work.pool_session() as pool:
-                found = work.hypervisor.join_findings(joiner, pool)
+            found = join_findings(work)
             # A host that was just ejected answers before its network is set up again.
             if any(finding.code == STARTING for finding in blocking(found)):
                 raise NotYet("The host is still starting.")
@@ -94,16 +93,20 @@ class Preflight(_JoinStep):
             return StepFailed.from_findings(found)
 
         work.until(look, work.timing.handover, late, through_outages=False)
-        against = [each for each in blocking(found) if not self._is_ours_to_mend(each)]
+        against = blocking(found)
         if against:
             rest = [each for each in found if each not in against]
             raise StepFailed.from_findings([*against, *rest])
 
-    def _is_ours_to_mend(self, finding: Finding) -> bool:
-        if finding.check != TLS_CHECK or not was_ejected(self.work):
-            return False
-        with self.work.pool_session() as pool:
-            return pool.observe().tls_verification_enabled
+
+def join_findings(work: Work) -> tuple[Finding, ...]:
+    """What speaks against the join, without what the flow itself will mend."""
+    with work.host_session(work.host()) as joiner, work.pool_session() as pool:
+        found = work.hypervisor.join_findings(joiner, pool)
+        if not (any(each.check == TLS_CHECK for each in found) and was_ejected(work)):
+            return found
+        verifies = pool.observe().tls_verification_enabled
+    return tuple(each for each in found if not (verifies and each.check == TLS_CHECK))
 
 
 class VerifyCertificates(_JoinStep):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from taskflow.patterns import linear_flow
 
+from nova_aggregates.flows.departure import Departure, judge
+from nova_aggregates.flows.encounter import record_of
+from nova_aggregates.flows.forgetting import forget_steps
 from nova_aggregates.flows.handover import AwaitNewMaster, HandOver
 from nova_aggregates.flows.hypervisor import Session
+from nova_aggregates.flows.inventory import NOTHING
 from nova_aggregates.flows.leaving import LeaveStep, Leaving
 from nova_aggregates.flows.outcome import NotYet, StepFailed, blocking
 from nova_aggregates.flows.settle import Patience, await_settled
@@ -17,12 +21,13 @@ from nova_aggregates.xenapi.errors import (
     PreconditionFailed,
     XenError,
 )
-from nova_aggregates.xenapi.types import HostView, PoolView, canonical_address
 
 NAME = "remove_host"
 
 
 def build(work: Work) -> linear_flow.Flow:
+    if work.operation.parameters.get("forget"):
+        return linear_flow.Flow(f"{NAME}.forget").add(*forget_steps(work))
     return linear_flow.Flow(NAME).add(
         Inspect(work),
         AwaitSettled(work),
@@ -51,17 +56,20 @@ class Inspect(Learn):
             return Leaving(host_uuid="", pool_uuid="", last=False, master=False)
         with work.pool_session() as session:
             view = work.observe_pool(session)
-            leaving = _record_of(work.host(), view)
+            leaving = record_of(work.host(), view)
             if leaving is None:
                 if work.host().xen_uuid:
                     work.found_done("the host has left the pool")
                 return Leaving(work.host().xen_uuid or "", view.uuid, last=False, master=False)
             last = len(view.hosts) == 1
             # The last host is not ejected: it keeps its guests and its disks.
-            found = () if last else work.hypervisor.leave_findings(session, leaving.uuid)
-        if blocking(found):
-            raise StepFailed.from_findings(found)
-        work.seen(work.host(), leaving)
+            departure = Departure((), NOTHING)
+            if not last:
+                confirm = work.operation.parameters.get("confirm")
+                departure = judge(work, session, leaving.uuid, confirm)
+        work.seen(work.host(), leaving, departure.holdings)
+        if blocking(departure.findings):
+            raise StepFailed.from_findings(departure.findings)
         return Leaving(
             host_uuid=leaving.uuid,
             pool_uuid=view.uuid,
@@ -74,13 +82,6 @@ class Inspect(Learn):
                 if each.live and not each.enabled and each.uuid != leaving.uuid
             ),
         )
-
-
-def _record_of(host: Host, view: PoolView) -> HostView | None:
-    if host.xen_uuid:
-        return view.host(host.xen_uuid)
-    address = canonical_address(host.address)
-    return next((each for each in view.hosts if each.address == address), None)
 
 
 class AwaitSettled(LeaveStep):

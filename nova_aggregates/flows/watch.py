@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError
 from nova_aggregates.flows.hypervisor import Hypervisor
-from nova_aggregates.flows.inventory import inventory_of
+from nova_aggregates.flows.inventory import NOTHING, inventory_of
 from nova_aggregates.flows.work import MANY, Managers, endpoint_of
-from nova_aggregates.objects import Host, OperationState, Pool
+from nova_aggregates.objects import Holdings, Host, OperationState, Pool
 from nova_aggregates.xenapi.errors import XenError
 from nova_aggregates.xenapi.types import HostView
 
@@ -131,6 +131,7 @@ class HostWatch:
         try:
             with self._hypervisor.pool(candidates, pool.xen_uuid) as session:
                 view = session.observe()
+                held = self._hypervisor.holdings(session)
         except XenError as error:
             for host in target.hosts:
                 self._note(host, error.code, str(error))
@@ -141,7 +142,7 @@ class HostWatch:
                 # Not there yet, or gone: what that means is not for a reader to judge.
                 continue
             if own.live:
-                self._store(host, own)
+                self._store(host, own, held.get(own.uuid, NOTHING))
             else:
                 self._note(host, "HOST_NOT_LIVE", "the pool's master has no contact with it")
 
@@ -159,11 +160,16 @@ class HostWatch:
         elif host.xen_uuid not in (None, own.uuid):
             self._note(host, "HOST_IDENTITY_CHANGED", f"its uuid is {own.uuid} now")
         else:
-            self._store(host, own)
+            # In no pool of ours there is no eject, and nothing to lose.
+            self._store(host, own, NOTHING)
 
-    def _store(self, host: Host, view: HostView) -> None:
+    def _store(self, host: Host, view: HostView, held: Holdings) -> None:
         self._managers.hosts.observed(
-            host.id, xen_uuid=view.uuid, inventory=inventory_of(view), seen_at=_now()
+            host.id,
+            xen_uuid=view.uuid,
+            inventory=inventory_of(view),
+            seen_at=_now(),
+            holdings=held,
         )
         if self._trouble.pop(host.name, None):
             LOG.info("host.seen_again host=%s", host.name)

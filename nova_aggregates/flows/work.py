@@ -21,7 +21,7 @@ from nova_aggregates.manager.aggregates import AggregateManager
 from nova_aggregates.manager.hosts import HostManager
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.pools import PoolManager
-from nova_aggregates.objects import Credentials, Host, Operation, OperationState, Pool
+from nova_aggregates.objects import Credentials, Holdings, Host, Operation, OperationState, Pool
 from nova_aggregates.xenapi.errors import (
     AuthenticationFailed,
     CertificateRefused,
@@ -285,13 +285,14 @@ class Work:
         """The same by their XenServer uuid, as far as it is known."""
         return {host.xen_uuid: host for host in self.pool_hosts() if host.xen_uuid}
 
-    def seen(self, host: Host, view: HostView) -> None:
+    def seen(self, host: Host, view: HostView, holdings: Holdings | None = None) -> None:
         """Note what the host reported."""
         self.managers.hosts.observed(
             host.id,
             xen_uuid=view.uuid,
             inventory=inventory_of(view),
             seen_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None),
+            holdings=holdings,
         )
 
     # XenServer

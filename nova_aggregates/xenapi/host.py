@@ -40,6 +40,11 @@ def enable(connection: Connection, host_uuid: str, *, watch: Watch = _WATCH) -> 
     tasks.run(connection, "host.enable", reference(connection, host_uuid), watch=watch)
 
 
+def declare_dead(connection: Connection, host_uuid: str, *, watch: Watch = _WATCH) -> None:
+    """Says that the guests on the host do not run any more. Raises ApiFailure (HOST_IS_LIVE)."""
+    tasks.run(connection, "host.declare_dead", reference(connection, host_uuid), watch=watch)
+
+
 def forget(connection: Connection, host_uuid: str, *, watch: Watch = _WATCH) -> None:
     """Removes the record of a host that is dead or never arrived.
 

@@ -40,14 +40,37 @@ def not_live(leaving: Leaving) -> Iterator[Problem]:
         )
 
 
-def guests(leaving: Leaving) -> Iterator[Problem]:
-    """Everything on the host that is no control domain and not halted."""
-    present = [
-        f"{found.text('name_label')} ({found.text('power_state')})"
+def guests_on(leaving: Leaving) -> list[Record]:
+    return [
+        found
         for found in leaving.pool["VM"]
         if found.link("resident_on") == leaving.host.ref
         and vm.is_guest(found)
         and found.text("power_state") != "Halted"
+    ]
+
+
+def data_on(leaving: Leaving) -> list[tuple[Record, list[Record]]]:
+    """Each local storage that holds somebody's data, with the disks that do."""
+    found = []
+    for sr in leaving.pool["SR"]:
+        if not _only_here(leaving, sr):
+            continue
+        disks = [vdi for vdi in leaving.pool["VDI"] if vdi.link("SR") == sr.ref and _is_data(vdi)]
+        if disks:
+            found.append((sr, disks))
+    return found
+
+
+def named(record: Record) -> str:
+    """The name with the uuid, because names need not differ."""
+    return f"{record.text('name_label')} ({record.text('uuid')})".strip()
+
+
+def guests(leaving: Leaving) -> Iterator[Problem]:
+    """Everything on the host that is no control domain and not halted."""
+    present = [
+        f"{found.text('name_label')} ({found.text('power_state')})" for found in guests_on(leaving)
     ]
     if present:
         yield Problem(
@@ -59,19 +82,14 @@ def guests(leaving: Leaving) -> Iterator[Problem]:
 
 
 def local_data(leaving: Leaving) -> Iterator[Problem]:
-    for sr in leaving.pool["SR"]:
-        if not _only_here(leaving, sr):
-            continue
-        disks = [vdi for vdi in leaving.pool["VDI"] if vdi.link("SR") == sr.ref and _is_data(vdi)]
-        if disks:
-            shown = listed(f"{_name(vdi)} ({_size(vdi)})" for vdi in disks)
-            yield Problem(
-                "LOCAL_STORAGE_HOLDS_DATA",
-                f"The local storage {_name(sr)} of {leaving.name} would be emptied; it holds "
-                f"{shown}",
-                params=(_name(sr),),
-                ours=str(len(disks)),
-            )
+    for sr, disks in data_on(leaving):
+        shown = listed(f"{_name(vdi)} ({size(vdi)})" for vdi in disks)
+        yield Problem(
+            "LOCAL_STORAGE_HOLDS_DATA",
+            f"The local storage {_name(sr)} of {leaving.name} would be emptied; it holds {shown}",
+            params=(_name(sr),),
+            ours=str(len(disks)),
+        )
 
 
 def high_availability(leaving: Leaving) -> Iterator[Problem]:
@@ -111,5 +129,5 @@ def _name(record: Record) -> str:
     return record.text("name_label") or record.text("uuid")
 
 
-def _size(vdi: Record) -> str:
+def size(vdi: Record) -> str:
     return f"{vdi.integer('virtual_size') / _GIB:.1f} GiB"

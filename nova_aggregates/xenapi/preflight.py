@@ -33,6 +33,7 @@ JOINER_CLASSES = (*_COMMON_CLASSES, "VM", "SR", "tunnel", "network_sriov", "VLAN
 POOL_CLASSES = (*_COMMON_CLASSES, "Cluster")
 # The one finding that the service itself can cure: pool.enable_tls_verification at the joiner.
 TLS_CHECK = "join.tls_verification"
+LOCAL_DATA_CHECK = "leave.local_data"  # lifted when somebody has agreed to the loss
 LEAVE_CLASSES = ("pool", "host", "host_metrics", "VM", "SR", "PBD", "VDI")
 
 
@@ -86,7 +87,7 @@ JOIN_CHECKS: tuple[Check[Sides], ...] = (
 LEAVE_CHECKS: tuple[Check[Leaving], ...] = (
     Check("leave.not_live", leave.not_live),
     Check("leave.guests", leave.guests),
-    Check("leave.local_data", leave.local_data),
+    Check(LOCAL_DATA_CHECK, leave.local_data),
     Check("leave.ha", leave.high_availability),
     Check("leave.secret_rotation", leave.secret_rotation),
     Check("leave.updating", leave.updating),

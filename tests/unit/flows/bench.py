@@ -25,6 +25,7 @@ from nova_aggregates.manager import (
     PoolManager,
 )
 from nova_aggregates.objects import (
+    Action,
     Aggregate,
     Credentials,
     Host,
@@ -133,10 +134,17 @@ class Bench:
         assert accepted.operation is not None
         return self._queued(accepted.operation)
 
-    def remove(self, aggregate_id: int, host: str) -> str:
-        accepted = self.managers.aggregates.remove_host(WHO, aggregate_id, host)
+    def remove(
+        self, aggregate_id: int, host: str, *, forget: bool = False, confirm: str | None = None
+    ) -> str:
+        accepted = self.managers.aggregates.remove_host(
+            WHO, aggregate_id, host, forget=forget, confirm=confirm
+        )
         assert accepted.operation is not None
         return self._queued(accepted.operation)
+
+    def preflight(self, aggregate_id: int, action: Action, host: str) -> str:
+        return self._queued(self.managers.aggregates.preflight(WHO, aggregate_id, action, host))
 
     def rename(self, aggregate_id: int, name: str) -> str:
         accepted = self.managers.aggregates.update(WHO, aggregate_id, name=name)

@@ -13,8 +13,9 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from nova_aggregates.flows.inventory import NOTHING
 from nova_aggregates.flows.outcome import Interrupted
-from nova_aggregates.objects import Finding
+from nova_aggregates.objects import Finding, Holdings
 from nova_aggregates.xenapi import errors
 from nova_aggregates.xenapi.types import Capacity, Endpoint, HostView, PoolView
 
@@ -106,6 +107,7 @@ class FakeSite:
         self.calls: list[tuple[str, str]] = []  # changing calls: (verb, host or pool name)
         self.fail: dict[str, list[tuple[str, BaseException]]] = defaultdict(list)
         self.join_problems: dict[str, tuple[Finding, ...]] = {}  # by host name
+        self.holdings_of: dict[str, Holdings] = {}
         self.leave_problems: dict[str, tuple[Finding, ...]] = {}
         self.kills: random.Random | None = None
         self.gate: Callable[[str, str], None] = lambda verb, about: None
@@ -158,6 +160,12 @@ class FakeSite:
     def leave_findings(self, pool: FakeSession, host_uuid: str) -> tuple[Finding, ...]:
         host = next(host for host in self.hosts if host.uuid == host_uuid)
         return self.leave_problems.get(host.name, ())
+
+    def holdings(self, pool: FakeSession) -> dict[str, Holdings]:
+        hosts = pool.master.pool.hosts
+        if len(hosts) == 1:
+            return {hosts[0].uuid: NOTHING}
+        return {host.uuid: self.holdings_of.get(host.name, NOTHING) for host in hosts}
 
     def _interfere(self, verb: str, effect: Callable[[], None]) -> None:
         when: str
@@ -290,11 +298,20 @@ class FakeSession:
 
         self._change("enable", host.name, effect)
 
+    def declare_dead(self, host_uuid: str) -> None:
+        host = self._host(host_uuid)
+
+        def effect() -> None:
+            assert host.dead
+
+        self._change("declare_dead", host.name, effect)
+
     def destroy_host(self, host_uuid: str) -> None:
         host = self._host(host_uuid)
 
         def effect() -> None:
-            assert host in self.master.pool.stale, "the record of a living host"
-            self.master.pool.stale.remove(host)
+            pool = self.master.pool
+            assert host in pool.stale or host.dead, "the record of a living host"
+            (pool.stale if host in pool.stale else pool.hosts).remove(host)
 
         self._change("destroy_host", host.name, effect)
