@@ -1,11 +1,14 @@
-"""``nova-aggregates-manage``: the schema of the database and the key of the stored passwords."""
+"""``nova-aggregates-manage``: the schema of the database, the key of the stored passwords, and
+the import of pools."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
 from oslo_config import cfg
 
@@ -13,8 +16,12 @@ from nova_aggregates import conf as options
 from nova_aggregates.db import migration
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
-from nova_aggregates.exceptions import NovaAggregatesError
+from nova_aggregates.db.tables import NAME_LENGTH
+from nova_aggregates.exceptions import ConfigurationInvalid, NovaAggregatesError
+from nova_aggregates.flows import pool_import as flow
 from nova_aggregates.manager import rotation
+from nova_aggregates.manager.aggregates import AggregateManager
+from nova_aggregates.objects import Credentials, Requester, Trust
 
 PROG = "nova-aggregates-manage"
 PROJECT = "nova-aggregates"
@@ -60,6 +67,110 @@ def credentials_rotate(conf: cfg.ConfigOpts) -> None:
         database.dispose()
 
 
+def pool_import(conf: cfg.ConfigOpts) -> None:
+    """Record an existing pool as an aggregate."""
+    migration.check(conf.database.connection)
+    asked = conf.command
+    secrets = SecretBox(conf.credentials.key_file)
+    source = flow.Source(
+        address=asked.address,
+        port=asked.port,
+        credentials=Credentials(asked.user, _password(asked.password_file)),
+        trust=Trust(
+            fingerprint=asked.fingerprint,
+            ca=_content(asked.ca) if asked.ca else None,
+            insecure=asked.insecure,
+        ),
+        zone=asked.zone,
+        name=asked.aggregate_name,
+    )
+    found = flow.read(conf, source)
+    database = Database.from_conf(conf)
+    try:
+        who = Requester(PROG, PROG, PROG)
+        done = AggregateManager(database, secrets).import_pool(who, found)
+    finally:
+        database.dispose()
+    verb = "is now" if done.created else "was already"
+    print(f"The pool {found.xen_uuid} {verb} aggregate {done.aggregate.id}: {done.aggregate.name}")
+    for title, hosts in (
+        ("registered", done.registered),
+        ("new members", done.joined),
+        ("members", done.aggregate.hosts),
+    ):
+        print(f"{title}: {', '.join(hosts) or 'none'}")
+
+
+def _password(file: str | None) -> str:
+    if file is not None:
+        return _content(file).rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise ConfigurationInvalid(
+            what="There is no terminal to ask for the password on",
+            cure="give --password-file with a file that holds it.",
+        )
+    return getpass.getpass("Password of the pool: ")
+
+
+def _content(file: str) -> str:
+    try:
+        return Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigurationInvalid(
+            what=f"{file} cannot be read ({reason})", cure="name a readable text file."
+        ) from None
+
+
+def _add_pool(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    pool = parsers.add_parser("pool", help="pools that exist already")
+    verbs = pool.add_subparsers(dest="verb", required=True, metavar="import")
+    parser = verbs.add_parser(
+        "import", help="record a pool as an aggregate; nothing is changed at the pool"
+    )
+    parser.add_argument("--address", required=True, help="IP address or name of the pool's master")
+    parser.add_argument("--user", required=True, help="an administrator of the pool")
+    parser.add_argument("--password-file", metavar="FILE", help="else the password is asked for")
+    parser.add_argument("--port", type=_port, default=443, help="default: %(default)s")
+    trust = parser.add_mutually_exclusive_group(required=True)
+    trust.add_argument(
+        "--fingerprint", metavar="HEX", type=_plain_hex, help="SHA-256 of the master's certificate"
+    )
+    trust.add_argument("--ca", metavar="FILE", help="PEM file of the authority of all certificates")
+    trust.add_argument("--insecure", action="store_true", help="do not verify certificates")
+    parser.add_argument(
+        "--name",
+        dest="aggregate_name",
+        type=_name,
+        help="name of the aggregate; the pool's when not given",
+    )
+    parser.add_argument(
+        "--zone",
+        type=_name,
+        default="nova",
+        help="availability zone of the aggregate (default: %(default)s)",
+    )
+    parser.set_defaults(run=pool_import)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not (text.isprintable() and text == text.strip() and 1 <= len(text) <= NAME_LENGTH):
+        raise argparse.ArgumentTypeError(
+            f"a name has 1 to {NAME_LENGTH} printable characters, no blanks at its ends"
+        )
+    return text
+
+
+def _plain_hex(text: str) -> str:
+    return text.replace(":", "").strip().lower()
+
+
 def _add_commands(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     db = parsers.add_parser("db", help="the schema of the database")
     verbs = db.add_subparsers(dest="verb", required=True, metavar="sync|version|downgrade")
@@ -96,6 +207,7 @@ def _add_commands(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "with one of them (default: %(default)s)",
     )
     rotate.set_defaults(run=credentials_rotate)
+    _add_pool(parsers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

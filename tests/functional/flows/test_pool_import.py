@@ -162,3 +162,26 @@ def test_a_host_alone(service: Service, site: SimulatedSite) -> None:
     """A pool of one has no name of its own."""
     assert service.take_in(site, "host1") == 0
     assert [(a.name, a.hosts) for a in service.aggregates.index()] == [("host1", ("host1",))]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--port", "0"],
+        ["--port", "65536"],
+        ["--port", "x"],
+        ["--name", ""],
+        ["--name", " a"],
+        ["--zone", "z" * 256],
+        ["--zone", "a\nb"],
+        ["--insecure"],
+    ],
+)
+def test_arguments_that_cannot_be(
+    service: Service, site: SimulatedSite, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        service.take_in(site, "host1", *more)
+    assert ended.value.code == 2
+    assert more[0] in capsys.readouterr().err
+    assert service.aggregates.index() == []
