@@ -14,7 +14,7 @@ from taskflow.persistence.models import FlowDetail
 from taskflow.types.failure import Failure
 
 from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError, OperationLost
-from nova_aggregates.flows import add_host, remove_host, rename_pool
+from nova_aggregates.flows import add_host, change_master, remove_host, rename_pool
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
 from nova_aggregates.flows.persistence import Logbooks
@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 FLOWS: Mapping[Action, Callable[[Work], Flow]] = {
     Action.ADD_HOST: add_host.build,
     Action.REMOVE_HOST: remove_host.build,
+    Action.CHANGE_MASTER: change_master.build,
     Action.RENAME_POOL: rename_pool.build,
 }
 

@@ -60,7 +60,7 @@ class HandOver(_HandOverStep):
             return StepFailed.of(
                 "HAND_OVER_OUTCOME_UNKNOWN",
                 f"The pool was told to change its master and is not to be reached since. {reason}",
-                "Decide: bring the members back, then remove the host again.",
+                "Decide: bring the members back, then repeat the request.",
                 half_way=True,
             )
 
@@ -69,18 +69,21 @@ class HandOver(_HandOverStep):
     def _choose(self, facts: Leaving, view: PoolView) -> HostView:
         """An enabled and live member that we know the way to; in the order of joining."""
         known = [uuid for uuid in self.work.registered() if uuid != facts.host_uuid]
+        if facts.successor:
+            known = [facts.successor]
         able = [view.host(uuid) for uuid in known]
         chosen = next((each for each in able if each and each.enabled and each.live), None)
         if chosen is None:
-            others = ", ".join(each.name for each in view.hosts if each.uuid != facts.host_uuid)
+            unfit = (each for each in view.hosts if each.uuid != facts.host_uuid)
+            others = ", ".join(each.name for each in unfit if facts.successor in ("", each.uuid))
             raise StepFailed.from_findings(
                 [
                     Finding(
                         check="leave.successor",
                         code="NO_NEW_MASTER",
                         severity=Severity.BLOCKING,
-                        message="The host is the pool's master and no other member can take over: "
-                        f"of {others}, none is registered here, enabled and live.",
+                        message="No member can take over the master's role: "
+                        f"of {others or 'nobody'}, none is registered here, enabled and live.",
                         cure="Bring another member into service, then repeat the request.",
                     )
                 ]
@@ -122,8 +125,8 @@ class AwaitNewMaster(_HandOverStep):
                 "HAND_OVER_NOT_COMPLETED",
                 f"The pool was told to change its master, but was not back in service after "
                 f"{work.timing.handover:g} seconds. {reason}",
-                f"Decide: bring the members back into service and remove host "
-                f"{work.operation.host} again, or leave it in the aggregate.",
+                "Decide: bring the members back into service and repeat the request, or leave the "
+                "master's role where it is.",
                 half_way=True,
             )
 

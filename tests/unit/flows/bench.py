@@ -143,6 +143,13 @@ class Bench:
         assert accepted.operation is not None
         return self._queued(accepted.operation)
 
+    def change_master(self, aggregate_id: int, host: str) -> str:
+        hosts = self.show(aggregate_id).hosts
+        planned = self.managers.aggregates.set_hosts(WHO, aggregate_id, hosts, host)
+        found = [step.operation for step in planned.steps if step.operation is not None]
+        assert len(found) == 1
+        return self._queued(found[0])
+
     def preflight(self, aggregate_id: int, action: Action, host: str) -> str:
         return self._queued(self.managers.aggregates.preflight(WHO, aggregate_id, action, host))
 
