@@ -14,6 +14,8 @@ from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.router import Router, Table
 from nova_aggregates.api.text import ILLEGAL
 
+EVENT_STREAM = "text/event-stream"
+
 
 class Application:
     """Serves one route table. Faults are raised, for the middleware ``faults`` to answer."""
@@ -47,7 +49,11 @@ def _path(environ: dict[str, Any]) -> str:
 
 
 def _response(reply: Reply, environ: dict[str, Any]) -> webob.Response:
-    if reply.document is None:
+    if reply.stream is not None:
+        # eventlet would collect 4 KiB before it sends.
+        environ["eventlet.minimum_write_chunk_size"] = 0
+        response = webob.Response(app_iter=reply.stream, content_type=EVENT_STREAM, charset="")
+    elif reply.document is None:
         response = webob.Response(status=reply.status)
         del response.content_type
     else:

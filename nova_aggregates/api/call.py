@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import webob
@@ -14,10 +18,14 @@ from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.text import ILLEGAL
 from nova_aggregates.api.validation import Validator
-from nova_aggregates.objects import Operation, Requester
+from nova_aggregates.objects import Once, Operation, Requester
 
 RECORDED = 255  # characters of a name that the record of an operation holds
 CONTEXT = "nova_aggregates.context"  # the key of the request's context in the WSGI environment
+# The key of the server's own way to wait (seconds -> False when the server stops).
+PAUSE = "nova_aggregates.pause"
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class Reply:
     document: dict[str, Any] | None  # one root key; None is an empty body
     status: int = 200
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    stream: Iterable[bytes] | None = None  # server-sent events, instead of a document
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,6 +72,30 @@ class Call:
             raise Fault(400, "The body nests too deep.") from None
         return document
 
+    def once(self, document: Any = None) -> Once | None:
+        """The request as the header Idempotency-Key names it; None without the header.
+
+        :param document: the body; the same one written differently is the same.
+        :raises Fault: 400, the key is no key.
+        """
+        key = self.request.environ.get("HTTP_IDEMPOTENCY_KEY")
+        if key is None:
+            return None
+        if not _KEY.match(key):
+            raise Fault(400, "Idempotency-Key must be 1 to 255 printable ASCII characters.")
+        path, _ = serialization.split_suffix(self.request.path_info)
+        body = json.dumps(document, sort_keys=True).encode("ascii")
+        return Once(
+            key=key,
+            scope=f"{self.context.project_id} {self.request.method} {path.rstrip('/')}",
+            digest=hashlib.sha256(body).hexdigest(),
+        )
+
+    def pause(self, seconds: float) -> bool:
+        """Wait without stopping other requests; False when the server is about to stop."""
+        wait: Callable[[float], bool] = self.request.environ.get(PAUSE, _sleep)
+        return wait(seconds)
+
     def query(self, name: str) -> str | None:
         """One parameter of the query string; None when it is not there.
 
@@ -77,6 +110,11 @@ class Call:
         if value is not None and ILLEGAL.search(value):
             raise Fault(400, f"The parameter {name} contains control characters.")
         return value
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
 
 
 def accepted(document: dict[str, Any], operation: Operation | None) -> Reply:

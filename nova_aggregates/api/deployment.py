@@ -13,10 +13,11 @@ from collections.abc import Iterator
 
 from oslo_config import cfg
 
+from nova_aggregates.api.feed import Feed
 from nova_aggregates.api.policies import Policy
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
-from nova_aggregates.manager import AggregateManager, HostManager, OperationManager
+from nova_aggregates.manager import AggregateManager, DriftManager, HostManager, OperationManager
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Deployment:
     aggregates: AggregateManager
     hosts: HostManager
     operations: OperationManager
+    drift: DriftManager
+    feed: Feed
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Deployment:
@@ -35,12 +38,16 @@ class Deployment:
         """
         database = Database.from_conf(conf)
         secrets = SecretBox(conf.credentials.key_file)
+        operations = OperationManager(database, secrets)
         return cls(
             conf=conf,
             policy=Policy(conf),
             aggregates=AggregateManager(database, secrets),
             hosts=HostManager(database, secrets),
-            operations=OperationManager(database, secrets),
+            operations=operations,
+            drift=DriftManager(database, secrets),
+            # Half of the connections are left for everybody else.
+            feed=Feed(operations, most_readers=max(1, conf.api.max_connections // 2)),
         )
 
 

@@ -11,7 +11,7 @@ import routes
 
 from nova_aggregates.api import versions
 from nova_aggregates.api.call import Call, Reply
-from nova_aggregates.api.controllers import aggregates, extensions, hosts, operations
+from nova_aggregates.api.controllers import aggregates, events, extensions, hosts, operations
 from nova_aggregates.api.faults import Fault
 
 Handler = Callable[[Call], Reply]
@@ -29,12 +29,17 @@ COMPUTE: Table = (
         {"GET": aggregates.show, "PUT": aggregates.update, "DELETE": aggregates.delete},
     ),
     ("/{project}/os-aggregates/{id}/action", {"POST": aggregates.action}),
+    ("/{project}/os-aggregates/{id}/hosts", {"PUT": aggregates.set_hosts}),
+    ("/{project}/os-aggregates/{id}/drift", {"GET": aggregates.drift}),
     ("/{project}/os-aggregates/{id}/operations", {"GET": operations.of_aggregate}),
     ("/{project}/os-hosts", {"GET": hosts.index, "POST": hosts.register}),
     ("/{project}/os-hosts/{name}", {"GET": hosts.show, "DELETE": hosts.delete}),
     ("/{project}/os-hosts/{name}/registration", {"GET": hosts.registration}),
     ("/{project}/os-operations", {"GET": operations.index}),
+    ("/{project}/os-operations/events", {"GET": events.stream}),
     ("/{project}/os-operations/{uuid}", {"GET": operations.show}),
+    ("/{project}/os-operations/{uuid}/action", {"POST": operations.action}),
+    ("/{project}/os-operations/{uuid}/events", {"GET": events.of_operation}),
 )
 
 

@@ -5,19 +5,23 @@ The caller monkey-patches; this module only uses what is green by itself.
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 import eventlet
 import eventlet.wsgi
 import greenlet
+from eventlet import event
 from eventlet.green import socket
 from oslo_config import cfg
 from oslo_log import log
 from oslo_service import service
 
 from nova_aggregates.api import wsgi
+from nova_aggregates.api.call import PAUSE
 from nova_aggregates.api.deployment import Deployment
+from nova_aggregates.api.faults import foreign_fault
 from nova_aggregates.exceptions import ConfigurationInvalid
 
 LOG = log.getLogger(__name__)
@@ -26,6 +30,22 @@ LOG_FORMAT = (
     '%(client_ip)s "%(request_line)s" status: %(status_code)s len: %(body_length)s '
     "time: %(wall_seconds).6f"
 )
+
+
+class Protocol(eventlet.wsgi.HttpProtocol):
+    """Answers a request line and headers that nobody can parse with a fault, too."""
+
+    error_content_type = "application/json"
+    request_version: str
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        if self.request_version == self.default_request_version:
+            # What was not understood is no HTTP/0.9, whose answers have no status.
+            self.request_version = "HTTP/1.0"
+        document = json.dumps(foreign_fault(int(code), []).document)
+        self.error_message_format = document.replace("%", "%%")
+        # The texts that are given repeat what the client sent.
+        super().send_error(code)
 
 
 class ApiServer(service.ServiceBase):
@@ -43,6 +63,7 @@ class ApiServer(service.ServiceBase):
         self._socket: Any = _listen(conf)
         self._pool: Any = None
         self._thread: Any = None
+        self._stopping: Any = None
 
     @property
     def port(self) -> int:
@@ -53,11 +74,14 @@ class ApiServer(service.ServiceBase):
         options = self._conf.api
         if self._socket is None:
             self._socket = _listen(self._conf)
+        self._stopping = event.Event()
         self._pool = eventlet.GreenPool(options.max_connections)
         self._thread = eventlet.spawn(
             eventlet.wsgi.server,
             self._socket,
             self._application,
+            environ={PAUSE: self._pause},
+            protocol=Protocol,
             log=LOG,
             log_format=LOG_FORMAT,
             custom_pool=self._pool,
@@ -68,11 +92,15 @@ class ApiServer(service.ServiceBase):
 
     def stop(self) -> None:
         """Listen no more, so that nobody waits in vain; requests under way are answered."""
-        if self._thread is not None:
+        if self._thread is not None and not self._stopping.ready():
+            self._stopping.send(True)
             self._thread.kill()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _pause(self, seconds: float) -> bool:
+        return not self._stopping.wait(seconds)
 
     def wait(self) -> None:
         if self._thread is None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from nova_aggregates.api.call import Call, Reply, accepted
+from nova_aggregates.api.controllers.actions import Actions, dispatch
 from nova_aggregates.api.controllers.ids import aggregate_id
-from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.controllers.preflight import preflight
 from nova_aggregates.api.policies import aggregates as policies
 from nova_aggregates.api.schemas import aggregates as schemas
-from nova_aggregates.api.validation import Validator
 from nova_aggregates.api.views import aggregates as views
+from nova_aggregates.api.views import drift as drift_views
+from nova_aggregates.api.views import plans
+from nova_aggregates.objects import Once
 
 
 def index(call: Call) -> Reply:
@@ -22,9 +24,13 @@ def index(call: Call) -> Reply:
 
 def create(call: Call) -> Reply:
     call.authorize(policies.CREATE)
-    wanted = call.body(schemas.CREATE)["aggregate"]
+    body = call.body(schemas.CREATE)
+    wanted = body["aggregate"]
     aggregate = call.deployment.aggregates.create(
-        call.requester, name=wanted["name"], availability_zone=wanted["availability_zone"]
+        call.requester,
+        name=wanted["name"],
+        availability_zone=wanted["availability_zone"],
+        once=call.once(body),
     )
     return Reply(views.show(aggregate))
 
@@ -36,54 +42,73 @@ def show(call: Call) -> Reply:
 
 def update(call: Call) -> Reply:
     call.authorize(policies.UPDATE)
-    wanted = call.body(schemas.UPDATE)["aggregate"]
+    body = call.body(schemas.UPDATE)
+    wanted = body["aggregate"]
     result = call.deployment.aggregates.update(
         call.requester,
         aggregate_id(call),
         name=wanted.get("name"),
         availability_zone=wanted.get("availability_zone"),
+        once=call.once(body),
     )
     return accepted(views.show(result.aggregate), result.operation)
 
 
 def delete(call: Call) -> Reply:
     call.authorize(policies.DELETE)
-    call.deployment.aggregates.delete(call.requester, aggregate_id(call))
+    call.deployment.aggregates.delete(call.requester, aggregate_id(call), once=call.once())
     return Reply(None)
 
 
+def set_hosts(call: Call) -> Reply:
+    call.authorize(policies.SET_HOSTS)
+    body = call.body(schemas.HOSTS)
+    planned = call.deployment.aggregates.set_hosts(
+        call.requester, aggregate_id(call), body["hosts"], body.get("master"), once=call.once(body)
+    )
+    return Reply(plans.show(planned))
+
+
+def drift(call: Call) -> Reply:
+    """Also of a deleted aggregate, whose pool may still be there."""
+    call.authorize(policies.DRIFT)
+    return Reply(drift_views.index(call.deployment.drift.index(aggregate_id(call))))
+
+
 def action(call: Call) -> Reply:
-    """Exactly one of ACTIONS, named by the body's only key."""
-    body = call.body(schemas.ACTION)
-    name = next(iter(body))
-    if name not in ACTIONS:
-        raise Fault(400, f"There is no such action. Known: {', '.join(ACTIONS)}.")
-    rule, validator, handler = ACTIONS[name]
-    call.authorize(rule)
-    validator.check(body)
-    return handler(call, body[name])
+    return dispatch(call, ACTIONS)
 
 
-def _add_host(call: Call, arguments: dict[str, Any]) -> Reply:
+def _add_host(call: Call, arguments: dict[str, Any], once: Once | None) -> Reply:
     manager = call.deployment.aggregates
-    result = manager.add_host(call.requester, aggregate_id(call), arguments["host"])
+    result = manager.add_host(call.requester, aggregate_id(call), arguments["host"], once=once)
     return accepted(views.show(result.aggregate), result.operation)
 
 
-def _remove_host(call: Call, arguments: dict[str, Any]) -> Reply:
+def _remove_host(call: Call, arguments: dict[str, Any], once: Once | None) -> Reply:
     manager = call.deployment.aggregates
-    result = manager.remove_host(call.requester, aggregate_id(call), arguments["host"])
+    result = manager.remove_host(
+        call.requester,
+        aggregate_id(call),
+        arguments["host"],
+        forget=arguments.get("forget", False),
+        confirm=arguments.get("confirm"),
+        once=once,
+    )
     return accepted(views.show(result.aggregate), result.operation)
 
 
-def _set_metadata(call: Call, arguments: dict[str, Any]) -> Reply:
+def _set_metadata(call: Call, arguments: dict[str, Any], once: Once | None) -> Reply:
     manager = call.deployment.aggregates
-    aggregate = manager.set_metadata(call.requester, aggregate_id(call), arguments["metadata"])
+    aggregate = manager.set_metadata(
+        call.requester, aggregate_id(call), arguments["metadata"], once=once
+    )
     return Reply(views.show(aggregate))
 
 
-ACTIONS: Mapping[str, tuple[str, Validator, Callable[[Call, dict[str, Any]], Reply]]] = {
+ACTIONS: Actions = {
     "add_host": (policies.ADD_HOST, schemas.ADD_HOST, _add_host),
     "remove_host": (policies.REMOVE_HOST, schemas.REMOVE_HOST, _remove_host),
     "set_metadata": (policies.SET_METADATA, schemas.SET_METADATA, _set_metadata),
+    "preflight": (policies.PREFLIGHT, schemas.PREFLIGHT, preflight),
 }

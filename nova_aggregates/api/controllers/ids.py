@@ -1,13 +1,15 @@
-"""Identifiers in paths."""
+"""Identifiers in paths, and sizes of pages."""
 
 from __future__ import annotations
 
 import re
 
 from nova_aggregates.api.call import Call
-from nova_aggregates.exceptions import AggregateNotFound
+from nova_aggregates.api.faults import Fault
+from nova_aggregates.exceptions import AggregateNotFound, OperationNotFound
 
 _ID = re.compile(r"[1-9][0-9]{0,9}\Z")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 LARGEST = 2**31 - 1  # what an INTEGER column holds everywhere
 
 
@@ -20,3 +22,27 @@ def aggregate_id(call: Call) -> int:
     if not _ID.match(text) or int(text) > LARGEST:
         raise AggregateNotFound(aggregate_id=text)
     return int(text)
+
+
+def operation_uuid(call: Call) -> str:
+    """The operation that the path names.
+
+    :raises OperationNotFound: it is no uuid.
+    """
+    uuid = call.params["uuid"]
+    if not UUID.match(uuid):
+        raise OperationNotFound(uuid=uuid)
+    return uuid
+
+
+def limit(call: Call, *, default: int, largest: int) -> int:
+    """How many the caller wants at most.
+
+    :raises Fault: 400, the parameter limit is no number or too large.
+    """
+    value = call.query("limit")
+    if value is None:
+        return default
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", value) or int(value) > largest:
+        raise Fault(400, f"The parameter limit must be a number from 1 to {largest}.")
+    return int(value)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from nova_aggregates.api.call import Call, Reply
-from nova_aggregates.api.controllers.ids import aggregate_id
+from nova_aggregates.api.controllers.actions import Actions, dispatch
+from nova_aggregates.api.controllers.ids import UUID, aggregate_id, limit, operation_uuid
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.policies import operations as policies
+from nova_aggregates.api.schemas import operations as schemas
 from nova_aggregates.api.views import operations as views
-from nova_aggregates.exceptions import OperationNotFound
-from nova_aggregates.objects import OperationState
+from nova_aggregates.objects import Once, OperationState
 
 LIMIT = 100
 LARGEST_LIMIT = 1000
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 def index(call: Call) -> Reply:
@@ -40,10 +37,36 @@ def of_aggregate(call: Call) -> Reply:
 
 def show(call: Call) -> Reply:
     call.authorize(policies.SHOW)
-    uuid = call.params["uuid"]
-    if not _UUID.match(uuid):
-        raise OperationNotFound(uuid=uuid)
-    return Reply(views.show(call.deployment.operations.show(uuid)))
+    return Reply(views.show(call.deployment.operations.show(operation_uuid(call))))
+
+
+def action(call: Call) -> Reply:
+    return dispatch(call, ACTIONS)
+
+
+def _cancel(call: Call, _nothing: None, once: Once | None) -> Reply:
+    uuid = operation_uuid(call)
+    operation = call.deployment.operations.cancel(call.requester, uuid, once=once)
+    return Reply(views.show(operation), 202)
+
+
+def _retry(call: Call, _nothing: None, once: Once | None) -> Reply:
+    uuid = operation_uuid(call)
+    operation = call.deployment.operations.retry(call.requester, uuid, once=once)
+    return Reply(views.show(operation), 202)
+
+
+def _abandon(call: Call, _nothing: None, once: Once | None) -> Reply:
+    uuid = operation_uuid(call)
+    operation = call.deployment.operations.abandon(call.requester, uuid, once=once)
+    return Reply(views.show(operation), 202)
+
+
+ACTIONS: Actions = {
+    "cancel": (policies.CANCEL, schemas.CANCEL, _cancel),
+    "retry": (policies.RETRY, schemas.RETRY, _retry),
+    "abandon": (policies.ABANDON, schemas.ABANDON, _abandon),
+}
 
 
 def _state(call: Call) -> OperationState | None:
@@ -56,16 +79,11 @@ def _state(call: Call) -> OperationState | None:
 
 
 def _limit(call: Call) -> int:
-    value = call.query("limit")
-    if value is None:
-        return LIMIT
-    if not re.fullmatch(r"[1-9][0-9]{0,3}", value) or int(value) > LARGEST_LIMIT:
-        raise Fault(400, f"The parameter limit must be a number from 1 to {LARGEST_LIMIT}.")
-    return int(value)
+    return limit(call, default=LIMIT, largest=LARGEST_LIMIT)
 
 
 def _marker(call: Call) -> str | None:
     value = call.query("marker")
-    if value is not None and not _UUID.match(value):
+    if value is not None and not UUID.match(value):
         raise Fault(400, "The parameter marker must be the uuid of an operation.")
     return value

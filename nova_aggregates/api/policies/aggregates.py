@@ -13,6 +13,9 @@ DELETE = f"{PREFIX}:delete"
 ADD_HOST = f"{PREFIX}:add_host"
 REMOVE_HOST = f"{PREFIX}:remove_host"
 SET_METADATA = f"{PREFIX}:set_metadata"
+SET_HOSTS = f"{PREFIX}:set_hosts"
+PREFLIGHT = f"{PREFIX}:preflight"
+DRIFT = f"{PREFIX}:drift"
 
 _ACTION = "POST /os-aggregates/{id}/action"
 
@@ -25,4 +28,15 @@ RULES = (
     documented(ADD_HOST, "Make a host a member of an aggregate's pool.", _ACTION),
     documented(REMOVE_HOST, "Take a host out of an aggregate's pool.", _ACTION),
     documented(SET_METADATA, "Set or remove metadata of an aggregate.", _ACTION),
+    documented(
+        SET_HOSTS,
+        "Say which hosts an aggregate's pool shall have, and its master.",
+        "PUT /os-aggregates/{id}/hosts",
+    ),
+    documented(PREFLIGHT, "See what speaks against adding or removing a host.", _ACTION),
+    documented(
+        DRIFT,
+        "List the differences between an aggregate and its pool.",
+        "GET /os-aggregates/{id}/drift",
+    ),
 )

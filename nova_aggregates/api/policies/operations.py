@@ -1,4 +1,4 @@
-"""Who may see operations."""
+"""Who may see and steer operations."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ from nova_aggregates.api.policies.base import documented
 PREFIX = "os_compute_api:os-operations"
 INDEX = f"{PREFIX}:index"
 SHOW = f"{PREFIX}:show"
+EVENTS = f"{PREFIX}:events"
+CANCEL = f"{PREFIX}:cancel"
+RETRY = f"{PREFIX}:retry"
+ABANDON = f"{PREFIX}:abandon"
+
+_ACTION = "POST /os-operations/{uuid}/action"
 
 RULES = (
     documented(
         INDEX, "List operations.", "GET /os-operations", "GET /os-aggregates/{id}/operations"
     ),
     documented(SHOW, "Show an operation.", "GET /os-operations/{uuid}"),
+    documented(
+        EVENTS,
+        "See what operations did, afterwards or as it happens.",
+        "GET /os-operations/{uuid}/events",
+        "GET /os-operations/events",
+    ),
+    documented(CANCEL, "End an operation that has not succeeded yet, and undo it.", _ACTION),
+    documented(RETRY, "Let an operation that did not succeed try again.", _ACTION),
+    documented(ABANDON, "Give up an operation that ended half-way.", _ACTION),
 )

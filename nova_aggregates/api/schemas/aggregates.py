@@ -39,15 +39,41 @@ UPDATE = Validator(
     )
 )
 
-ACTION = Validator(
+MOST_HOSTS = 256  # one request is one transaction
+
+FORGET: dict[str, Any] = {"type": "boolean", "description": "true or false"}
+
+REMOVAL: dict[str, Any] = {
+    **closed({"host": NAME, "forget": FORGET, "confirm": NAME}, required=["host"]),
+    "description": "an object with host and, if need be, forget and confirm",
+}
+
+LOOK: dict[str, Any] = {
+    **closed({"add_host": NAME, "remove_host": NAME}, required=[]),
+    "minProperties": 1,
+    "maxProperties": 1,
+    "description": "an object with either add_host or remove_host",
+}
+
+HOSTS = Validator(
     {
-        "type": "object",
-        "minProperties": 1,
-        "maxProperties": 1,
-        "description": "an object with exactly one action",
+        **closed(
+            {
+                "hosts": {
+                    "type": "array",
+                    "items": NAME,
+                    "uniqueItems": True,
+                    "maxItems": MOST_HOSTS,
+                    "description": f"a list of up to {MOST_HOSTS} different names of hosts",
+                },
+                "master": NAME,
+            },
+            required=["hosts"],
+        ),
+        "description": "an object with hosts and, if need be, master",
     }
 )
-
 ADD_HOST = Validator(only("add_host", only("host", NAME)))
-REMOVE_HOST = Validator(only("remove_host", only("host", NAME)))
+REMOVE_HOST = Validator(only("remove_host", REMOVAL))
+PREFLIGHT = Validator(only("preflight", LOOK))
 SET_METADATA = Validator(only("set_metadata", only("metadata", METADATA)))

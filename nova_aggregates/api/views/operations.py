@@ -10,14 +10,14 @@ from nova_aggregates.objects import Finding, Operation, OperationFailure
 
 
 def show(operation: Operation) -> dict[str, Any]:
-    return {"operation": _operation(operation)}
+    return {"operation": one(operation)}
 
 
 def index(operations: Iterable[Operation]) -> dict[str, Any]:
-    return {"operations": [_operation(operation) for operation in operations]}
+    return {"operations": [one(operation) for operation in operations]}
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def one(operation: Operation) -> dict[str, Any]:
     return {
         "uuid": operation.uuid,
         "aggregate_id": operation.aggregate_id,
@@ -27,8 +27,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "state": operation.state.value,
         "step": operation.step,
         "progress": operation.progress,
-        "findings": [_finding(finding) for finding in operation.findings],
-        "error": operation.failure and _failure(operation.failure),
+        "attempts": operation.attempts,
+        "not_before": times.render(operation.not_before),
+        "cancel_requested": operation.cancel_requested,
+        "uncancellable_reason": operation.uncancellable_reason,
+        "findings": [finding(each) for each in operation.findings],
+        "error": operation.failure and failure(operation.failure),
         "requested_by": {
             "user_id": operation.requester.user_id,
             "project_id": operation.requester.project_id,
@@ -41,17 +45,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _failure(failure: OperationFailure) -> dict[str, Any]:
-    return {"code": failure.code, "message": failure.message, "cure": failure.cure}
+def failure(told: OperationFailure) -> dict[str, Any]:
+    return {"code": told.code, "message": told.message, "cure": told.cure}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding(found: Finding) -> dict[str, Any]:
     return {
-        "check": finding.check,
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "message": finding.message,
-        "cure": finding.cure,
-        "ours": finding.ours,
-        "theirs": finding.theirs,
+        "check": found.check,
+        "code": found.code,
+        "severity": found.severity.value,
+        "message": found.message,
+        "cure": found.cure,
+        "ours": found.ours,
+        "theirs": found.theirs,
     }

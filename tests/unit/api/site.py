@@ -12,6 +12,7 @@ from oslo_context.context import RequestContext
 from nova_aggregates import conf as options
 from nova_aggregates.api import wsgi
 from nova_aggregates.api.deployment import Deployment
+from nova_aggregates.api.feed import Feed
 from nova_aggregates.api.policies import Policy
 
 MEMBER = RequestContext(user_id="jane", project_id="demo", roles=["member"])
@@ -46,7 +47,13 @@ def configuration(folder: Path, **sections: dict[str, Any]) -> cfg.ConfigOpts:
 def deployment(conf: cfg.ConfigOpts, error: BaseException) -> Deployment:
     manager: Any = Raising(error)
     return Deployment(
-        conf=conf, policy=Policy(conf), aggregates=manager, hosts=manager, operations=manager
+        conf=conf,
+        policy=Policy(conf),
+        aggregates=manager,
+        hosts=manager,
+        operations=manager,
+        drift=manager,
+        feed=Feed(manager, most_readers=2),
     )
 
 

@@ -15,13 +15,15 @@ from oslo_policy import policy as oslo_policy
 from nova_aggregates.api import policies
 from nova_aggregates.api.application import Application
 from nova_aggregates.api.call import CONTEXT
-from nova_aggregates.api.controllers.aggregates import ACTIONS
+from nova_aggregates.api.controllers import aggregates as aggregate_controller
+from nova_aggregates.api.controllers import operations as operation_controller
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.policies import Policy, aggregates, base, list_rules
 from nova_aggregates.api.router import COMPUTE
 from tests.unit.api.site import MEMBER, configuration, deployment
 
 ADMIN = RequestContext(user_id="root", project_id="demo", roles=["admin"])
+UUID = "00000000-0000-0000-0000-000000000000"
 CALLS = [
     (method, template)
     for template, methods in COMPUTE
@@ -32,7 +34,7 @@ CALLS = [
 
 def url(template: str) -> str:
     parts = {"project": "demo", "id": "1", "name": "host1", "alias": "os-aggregates"}
-    return template.format(**parts, uuid="00000000-0000-0000-0000-000000000000")
+    return template.format(**parts, uuid=UUID)
 
 
 def call(tmp_path: Path, method: str, path: str, body: Any = None) -> None:
@@ -55,10 +57,16 @@ def test_a_member_is_refused_before_anything_else(
     assert caught.value.status == 403
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-def test_a_member_is_refused_each_action(tmp_path: Path, action: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "action"),
+    [
+        *(("/demo/os-aggregates/1/action", name) for name in aggregate_controller.ACTIONS),
+        *((f"/demo/os-operations/{UUID}/action", name) for name in operation_controller.ACTIONS),
+    ],
+)
+def test_a_member_is_refused_each_action(tmp_path: Path, path: str, action: str) -> None:
     with pytest.raises(Fault) as caught:
-        call(tmp_path, "POST", "/demo/os-aggregates/1/action", {action: {}})
+        call(tmp_path, "POST", path, {action: {}})
     assert caught.value.status == 403
 
 
