@@ -16,6 +16,7 @@ from nova_aggregates.db import migration
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import NovaAggregatesError
 from nova_aggregates.flows.locks import Locks
+from nova_aggregates.flows.webhooks import WebhookSettings
 
 PROJECT = "nova-aggregates"
 # Libraries that tell every step of their own work at INFO.
@@ -52,8 +53,9 @@ def check(conf: cfg.ConfigOpts) -> None:
 def check_locks(conf: cfg.ConfigOpts) -> None:
     """What a manager needs besides.
 
-    :raises ConfigurationInvalid: the lock service cannot be used.
+    :raises ConfigurationInvalid: the lock service or the webhooks cannot be used.
     """
+    WebhookSettings.from_conf(conf)
     Locks(conf.coordination.backend_url).close()
 
 

@@ -59,7 +59,13 @@ class Locks:
 
         :raises LockServiceUnavailable: nobody can tell.
         """
-        name = f"aggregate-{aggregate_id}"
+        return self.acquire_named(f"aggregate-{aggregate_id}")
+
+    def acquire_named(self, name: str) -> AggregateLock | None:
+        """The same for what is no aggregate.
+
+        :raises LockServiceUnavailable: nobody can tell.
+        """
         with self._guard:
             if name in self._held:
                 return None

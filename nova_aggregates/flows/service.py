@@ -14,12 +14,14 @@ from nova_aggregates.flows.engine import Runner, RunnerSettings
 from nova_aggregates.flows.locks import Locks
 from nova_aggregates.flows.persistence import Logbooks
 from nova_aggregates.flows.watch import HostWatch
+from nova_aggregates.flows.webhooks import Webhooks, WebhookSettings
 from nova_aggregates.flows.work import Managers, Timing
 from nova_aggregates.manager import (
     AggregateManager,
     HostManager,
     OperationManager,
     PoolManager,
+    WebhookManager,
 )
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ class ManagerService(service.ServiceBase):
         self._conf = conf
         self._runner: Runner | None = None
         self._watch: HostWatch | None = None
+        self._webhooks: Webhooks | None = None
         self._locks: Locks | None = None
         self._stopped = False
 
@@ -57,12 +60,21 @@ class ManagerService(service.ServiceBase):
             self._locks,
         )
         self._watch = HostWatch(managers, hypervisor, conf.manager.observe_interval)
+        self._webhooks = Webhooks(
+            WebhookSettings.from_conf(conf),
+            managers.operations,
+            WebhookManager(database, secrets),
+            self._locks,
+        )
+        self._webhooks.start()
         self._runner.start()
         self._watch.start()
         LOG.info("manager.started owner=%s", self._runner.owner)
 
     def stop(self) -> None:
         self._stopped = True
+        if self._webhooks is not None:
+            self._webhooks.stop()
         if self._watch is not None:
             self._watch.stop()
         if self._runner is not None:
