@@ -19,7 +19,7 @@ LOG = log.getLogger(__name__)
 
 LARGEST_LIMIT = 1000
 POLL_SECONDS = 0.5
-KEEP_ALIVE_SECONDS = 15.0  # proxies give up connections that are silent for a minute
+KEEP_ALIVE_SECONDS = 10.0  # also how long a reader that went unnoticed keeps its place
 
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 HEADERS = {
