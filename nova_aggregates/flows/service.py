@@ -11,6 +11,7 @@ from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.flows.driver import XenServer
 from nova_aggregates.flows.engine import Runner, RunnerSettings
+from nova_aggregates.flows.housekeeping import Housekeeping
 from nova_aggregates.flows.locks import Locks
 from nova_aggregates.flows.persistence import Logbooks
 from nova_aggregates.flows.watch import HostWatch
@@ -36,6 +37,7 @@ class ManagerService(service.ServiceBase):
         self._runner: Runner | None = None
         self._watch: HostWatch | None = None
         self._webhooks: Webhooks | None = None
+        self._housekeeping: Housekeeping | None = None
         self._locks: Locks | None = None
         self._stopped = False
 
@@ -67,14 +69,17 @@ class ManagerService(service.ServiceBase):
             self._locks,
         )
         self._webhooks.start()
+        self._housekeeping = Housekeeping(managers.operations)
+        self._housekeeping.start()
         self._runner.start()
         self._watch.start()
         LOG.info("manager.started owner=%s", self._runner.owner)
 
     def stop(self) -> None:
         self._stopped = True
-        if self._webhooks is not None:
-            self._webhooks.stop()
+        for helper in (self._webhooks, self._housekeeping):
+            if helper is not None:
+                helper.stop()
         if self._watch is not None:
             self._watch.stop()
         if self._runner is not None:

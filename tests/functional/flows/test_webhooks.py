@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import hmac
 import json
@@ -13,16 +14,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from oslo_config import cfg
 
 from nova_aggregates import conf as options
+from nova_aggregates.db import tables
+from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import ConfigurationInvalid
 from nova_aggregates.flows.locks import Locks
 from nova_aggregates.flows.webhooks import SIGNATURE, Webhooks, WebhookSettings
 from nova_aggregates.manager import WebhookManager
-from nova_aggregates.objects import Requester
+from nova_aggregates.objects import Once, Requester
+from tests.functional.flows.test_daemon import Start, config, start
 from tests.unit.flows.bench import Bench
+
+__all__ = ["config", "start"]
 
 KEY = b"key of the tests"
 WHO = Requester("u", "p", "r")
@@ -128,6 +135,35 @@ def place(bench: Bench, tmp_path: Path) -> Iterator[Site]:
     for each in made.running:
         each.stop()
         each.wait(20)
+
+
+def test_the_manager_process_delivers_and_keeps_house(
+    place: Site, receiver: Receiver, config: Path, start: Start
+) -> None:
+    key = config.with_name("hook.key")
+    key.write_bytes(KEY)
+    key.chmod(0o600)
+    config.write_text(
+        config.read_text() + f"[webhooks]\nurls = {receiver.url}\nsecret_file = {key}\n"
+    )
+    known(place, receiver.url)
+    once = Once("key", "scope", "digest")
+    place.bench.managers.aggregates.set_metadata(WHO, place.aggregate, {"k": "v"}, once=once)
+    with place.bench.database.transaction() as connection:
+        eight_days_ago = utcnow() - datetime.timedelta(days=8)
+        connection.execute(sa.update(tables.idempotency_keys).values(created_at=eight_days_ago))
+    wanted = place.happen()
+    start()
+    until(lambda: len(receiver.taken) >= len(wanted))
+    assert receiver.ids == wanted
+    given, body = receiver.signatures[0]
+    assert given == "sha256=" + hmac.new(KEY, body, hashlib.sha256).hexdigest()
+
+    def purged() -> bool:
+        with place.bench.database.read() as connection:
+            return connection.execute(sa.select(tables.idempotency_keys)).first() is None
+
+    until(purged)
 
 
 def known(place: Site, url: str) -> None:
