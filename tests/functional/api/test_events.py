@@ -121,7 +121,7 @@ def test_whoever_comes_again_misses_nothing_and_gets_nothing_twice(client: Clien
     assert len(whole) >= steps + 1
 
 
-def test_readers_together_ask_the_database_once(client: Client, monkeypatch: Any) -> None:
+def test_all_readers_hear_the_same(client: Client, monkeypatch: Any) -> None:
     monkeypatch.setattr(controller, "POLL_SECONDS", 0.02)
     operation = taken(client)
     with contextlib.ExitStack() as stack:

@@ -270,3 +270,24 @@ def test_application_for_other_wsgi_servers(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout == "{'aggregates': []}\n" * 2, done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_open_event_streams_do_not_hold_up_the_stop(
+    start: Callable[..., Daemon], workers: int
+) -> None:
+    daemon = start(workers=workers)
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=DEADLINE)
+    with contextlib.closing(connection):
+        connection.request("GET", "/v1.1/demo/os-operations/events", headers=TOKEN)
+        answer = connection.getresponse()
+        assert answer.readline().startswith(b"retry: ")
+        # Others are served by the same worker while the stream is open.
+        assert [status_of(daemon.port) for _ in range(4)] == [200] * 4
+        began = time.monotonic()
+        output = daemon.stop()
+        assert time.monotonic() - began < 10
+        # A stream that is cut has no last chunk, at which read() would raise.
+        assert answer.read().startswith(b"id: ")
+    assert daemon.process.returncode == 0
+    assert "Traceback" not in output

@@ -47,6 +47,7 @@ def test_every_fact_has_a_status_or_is_internal() -> None:
         (409, "conflictingRequest"),
         (413, "overLimit"),
         (415, "badMediaType"),
+        (422, "unprocessableEntity"),
         (501, "notImplemented"),
         (503, "serviceUnavailable"),
         (500, "computeFault"),
