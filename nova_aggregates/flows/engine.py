@@ -18,6 +18,7 @@ from nova_aggregates.exceptions import (
     NovaAggregatesError,
     OperationLost,
 )
+from nova_aggregates.flows.backoff import NEVER, Backoff
 from nova_aggregates.flows.execution import Executor, Verdict
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.locks import AggregateLock, Locks
@@ -34,10 +35,15 @@ class RunnerSettings:
     max_operations: int  # at a time
     poll_interval: float  # seconds between two looks for operations
     retry_interval: float = 5.0  # seconds before an operation that had to be left is tried again
+    backoff: Backoff = NEVER
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> RunnerSettings:
-        return cls(conf.manager.max_operations, conf.manager.poll_interval)
+        return cls(
+            conf.manager.max_operations,
+            conf.manager.poll_interval,
+            backoff=Backoff.from_conf(conf),
+        )
 
 
 class Runner:
@@ -61,7 +67,9 @@ class Runner:
         self._locks = locks
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._executor = Executor(managers, hypervisor, timing, logbooks, self._stop)
+        self._executor = Executor(
+            managers, hypervisor, timing, logbooks, self._stop, settings.backoff
+        )
         self._looker = Looker(managers, hypervisor, timing, self.owner, self._stop)
         self._guard = threading.Lock()
         self._busy: dict[int, threading.Thread] = {}  # by aggregate

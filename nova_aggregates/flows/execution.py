@@ -15,6 +15,7 @@ from taskflow.types.failure import Failure
 
 from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError, OperationLost
 from nova_aggregates.flows import add_host, change_master, remove_host, rename_pool
+from nova_aggregates.flows.backoff import NEVER, Backoff
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
 from nova_aggregates.flows.persistence import Logbooks
@@ -23,6 +24,7 @@ from nova_aggregates.objects import Action, Operation
 
 LOG = logging.getLogger(__name__)
 
+ANEW = ("retried", "postponed")  # kinds of events
 FLOWS: Mapping[Action, Callable[[Work], Flow]] = {
     Action.ADD_HOST: add_host.build,
     Action.REMOVE_HOST: remove_host.build,
@@ -46,12 +48,14 @@ class Executor:
         timing: Timing,
         logbooks: Logbooks,
         stop: threading.Event,
+        backoff: Backoff = NEVER,
     ) -> None:
         self._managers = managers
         self._hypervisor = hypervisor
         self._timing = timing
         self._logbooks = logbooks
         self._stop = stop
+        self._backoff = backoff
 
     def run(self, operation: Operation) -> Verdict:
         """Go on with the operation until it has ended or must be left. Never raises an Exception:
@@ -74,7 +78,7 @@ class Executor:
         operation = work.operation
         try:
             flow = FLOWS[operation.action](work)
-            page = self._logbooks.open(operation.uuid, flow.name)
+            page = self._logbooks.open(operation.uuid, f"{flow.name}.{self._round(operation)}")
             if page.state == states.REVERTED:
                 # Undone already; its manager died before it could say so.
                 return _recorded(page)
@@ -95,6 +99,12 @@ class Executor:
             return _defect(operation.uuid)
         return None
 
+    def _round(self, operation: Operation) -> int:
+        """How often the operation was begun anew: the page of an earlier round, left by a manager
+        that died right after its end, tells nothing about this one."""
+        events = self._managers.operations.events(operation.uuid)
+        return sum(event.kind in ANEW for event in events)
+
     def _end(self, operation: Operation, failed: StepFailed | None) -> None:
         operations = self._managers.operations
         if failed is None:
@@ -105,6 +115,8 @@ class Executor:
             if failed.findings:
                 operations.findings(operation, failed.findings)
             operations.error(operation, failed.failure)
+        elif (moment := self._backoff.due(operations, operation, failed)) is not None:
+            operations.postpone(operation, moment, failed.failure)
         else:
             operations.fail(operation, failed.failure, failed.findings)
 

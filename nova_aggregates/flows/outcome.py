@@ -40,6 +40,7 @@ class StepFailed(Exception):
             Finding(**{**each, "severity": Severity(each["severity"])}) for each in data["findings"]
         )
         self.half_way = bool(data["half_way"])
+        self.retry_helps = bool(data["retry_helps"])
 
     def __str__(self) -> str:
         return f"{self.failure.code}: {self.failure.message}"
@@ -62,12 +63,14 @@ class StepFailed(Exception):
         *,
         findings: Iterable[Finding] = (),
         half_way: bool = False,
+        retry_helps: bool = False,
     ) -> StepFailed:
         return cls(
             {
                 "failure": {"code": code, "message": message, "cure": cure},
                 "findings": [dataclasses.asdict(finding) for finding in findings],
                 "half_way": half_way,
+                "retry_helps": retry_helps,
             }
         )
 
@@ -93,7 +96,9 @@ class StepFailed(Exception):
                 if message.endswith(".")
                 else (f"{message}. {error.cause}")
             )
-        return cls.of(error.code, message, error.cure, half_way=half_way)
+        return cls.of(
+            error.code, message, error.cure, half_way=half_way, retry_helps=error.retry_helps
+        )
 
 
 def blocking(findings: Iterable[Finding]) -> tuple[Finding, ...]:
