@@ -47,6 +47,13 @@ class Protocol(eventlet.wsgi.HttpProtocol):
         # The texts that are given repeat what the client sent.
         super().send_error(code)
 
+    def version_string(self) -> str:
+        return "nova-aggregates"
+
+    def log_message(self, template: str, *arguments: Any) -> None:
+        # The request line is whatever the client sent.
+        LOG.info("%s %r", self.address_string(), template % arguments)
+
 
 class ApiServer(service.ServiceBase):
     """Listens from its construction on, which is before the launcher forks its workers.

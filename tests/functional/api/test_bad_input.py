@@ -272,6 +272,33 @@ def test_body_shorter_than_announced(shared: Client) -> None:
     assert raw_request(shared, head + "Content-Length: 100\r\n", b'{"aggregate":') == 400
 
 
+MALFORMED: list[tuple[bytes, int, str]] = [
+    (b"GARBAGE", 400, "badRequest"),
+    (b'GET / "<b>%s HTTP/1.1', 400, "badRequest"),
+    (b"GET / HTTP/9.9", 505, "computeFault"),
+    (b"GET / HTTP/1.1\r\n" + b"\r\n".join(b"a%d: b" % n for n in range(300)), 431, "computeFault"),
+]
+
+
+@pytest.mark.parametrize(("head", "code", "name"), MALFORMED)
+def test_what_no_application_sees_gets_a_fault_too(
+    shared: Client, head: bytes, code: int, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_connection(("127.0.0.1", shared.api.port), timeout=10) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == code
+        assert answer.headers["Content-Type"] == "application/json"
+        assert "Python" not in str(answer.headers)
+        document = json.loads(answer.read())
+    assert list(document) == [name]
+    assert document[name]["code"] == code
+    assert set(document[name]) == {"code", "message"}
+    # eventlet's own log would go there, past the configured one.
+    assert "GET" not in capfd.readouterr().err
+
+
 def raw_request(client: Client, head: str, body: bytes) -> int:
     with socket.create_connection(("127.0.0.1", client.api.port), timeout=10) as connection:
         line = "POST /v1.1/demo/os-aggregates HTTP/1.1\r\nHost: x\r\n"
