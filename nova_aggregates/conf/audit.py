@@ -12,11 +12,4 @@ OPTS = [
         help="Seconds between two comparisons of a pool with its aggregate, spread over the pools.",
     ),
     cfg.IntOpt("concurrency", default=8, min=1, help="Pools that are compared at the same time."),
-    cfg.DictOpt(
-        "policy",
-        default={},
-        help="What is done about a kind of drift, as KIND:POLICY pairs: report (the default), "
-        "adopt (the record follows the pool) or enforce (the pool follows the record, never by "
-        "ejecting).",
-    ),
 ]

@@ -9,6 +9,7 @@ from oslo_service import service
 
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
+from nova_aggregates.flows.audit import Audit
 from nova_aggregates.flows.driver import XenServer
 from nova_aggregates.flows.engine import Runner, RunnerSettings
 from nova_aggregates.flows.housekeeping import Housekeeping
@@ -19,6 +20,7 @@ from nova_aggregates.flows.webhooks import Webhooks, WebhookSettings
 from nova_aggregates.flows.work import Managers, Timing
 from nova_aggregates.manager import (
     AggregateManager,
+    DriftManager,
     HostManager,
     OperationManager,
     PoolManager,
@@ -38,6 +40,7 @@ class ManagerService(service.ServiceBase):
         self._watch: HostWatch | None = None
         self._webhooks: Webhooks | None = None
         self._housekeeping: Housekeeping | None = None
+        self._audit: Audit | None = None
         self._locks: Locks | None = None
         self._stopped = False
 
@@ -71,13 +74,15 @@ class ManagerService(service.ServiceBase):
         self._webhooks.start()
         self._housekeeping = Housekeeping(managers.operations)
         self._housekeeping.start()
+        self._audit = Audit.from_conf(conf, managers, DriftManager(database, secrets), hypervisor)
+        self._audit.start()
         self._runner.start()
         self._watch.start()
         LOG.info("manager.started owner=%s", self._runner.owner)
 
     def stop(self) -> None:
         self._stopped = True
-        for helper in (self._webhooks, self._housekeeping):
+        for helper in (self._webhooks, self._housekeeping, self._audit):
             if helper is not None:
                 helper.stop()
         if self._watch is not None:
