@@ -33,6 +33,10 @@ class XenSession:
     ) -> None:
         self.connection.close()
 
+    @property
+    def where(self) -> str:
+        return self.connection.endpoint.where
+
     def observe(self) -> PoolView:
         return pool.observe(self.connection)
 

@@ -26,6 +26,10 @@ class Session(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
+    @property
+    def where(self) -> str:
+        """Whom the login is at, as address:port."""
+
     def observe(self) -> PoolView:
         """The pool and its hosts as this master sees them now."""
 

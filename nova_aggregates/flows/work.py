@@ -8,7 +8,7 @@ import datetime
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from oslo_config import cfg
@@ -17,6 +17,8 @@ from nova_aggregates.exceptions import AggregateNotFound
 from nova_aggregates.flows.hypervisor import Hypervisor, Session
 from nova_aggregates.flows.inventory import inventory_of
 from nova_aggregates.flows.outcome import Interrupted, NotYet, StepFailed
+from nova_aggregates.flows.recorded import EVENT as XENAPI
+from nova_aggregates.flows.recorded import RecordedHypervisor
 from nova_aggregates.manager.aggregates import AggregateManager
 from nova_aggregates.manager.hosts import HostManager
 from nova_aggregates.manager.operations import OperationManager
@@ -98,10 +100,23 @@ class Work:
         self.operation = operation
         self.aggregate_id = operation.aggregate_id
         self.managers = managers
-        self.hypervisor = hypervisor
+        self.hypervisor = RecordedHypervisor(hypervisor, self._record_call, self._require_mine)
         self.timing = timing
         self.learned = False  # whether the first step has said where the host stands
         self._stop = stop
+
+    def _record_call(self, line: Mapping[str, str | float]) -> None:
+        operation = self.operation
+        told = " ".join(f"{key}={value}" for key, value in line.items())
+        LOG.info("operation.xenapi operation=%s %s", operation.uuid, told)
+        self.managers.operations.event(operation, XENAPI, line)
+
+    def _require_mine(self) -> None:
+        """Whoever gets the lock that this manager lost takes the operation, too.
+
+        :raises OperationLost: that has happened.
+        """
+        self.managers.operations.cancel_wanted(self.operation)
 
     # Time
 

@@ -193,6 +193,10 @@ class FakeSession:
     def __exit__(self, *_exc: object) -> None:
         return
 
+    @property
+    def where(self) -> str:
+        return f"{self.master.address}:443"
+
     def _change(self, verb: str, about: str, effect: Callable[[], None]) -> None:
         self.site.calls.append((verb, about))
         self.site.gate(verb, about)
