@@ -12,7 +12,7 @@ from tests.resilience.stage import FLOWS, Flow, Stage
 from tests.resilience.witness import Deed, Seen, Trap, is_changing
 
 STEP = "step:"
-READS_TRIED = 3  # calls that only read, and transactions of TaskFlow's, in the small choice
+READS_TRIED = 2  # calls that only read, and transactions of TaskFlow's, in the small choice
 
 
 @dataclasses.dataclass(frozen=True)

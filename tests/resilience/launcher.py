@@ -34,7 +34,7 @@ from nova_aggregates.flows.service import ManagerService
 WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.IGNORECASE)
 WHICH = re.compile(r'"(step|call)":\s*"([\w.]+)"')
 OPERATION_THREAD = "operation-"  # how the runner names the threads that run operations
-NEVER = 86400.0
+ORPHAN_SECONDS = 1.0  # between two looks whether the launcher is still there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +127,9 @@ def run_manager(order: Order) -> None:
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     service = ManagerService(conf)
     service.start()
-    over.wait(NEVER)
+    launcher = os.getppid()
+    while not over.wait(ORPHAN_SECONDS) and os.getppid() == launcher:
+        pass
     service.stop()
     service.wait()
 

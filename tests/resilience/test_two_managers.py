@@ -30,7 +30,7 @@ SECONDS_EACH = 8.0  # an operation, on a machine that is busy with other things
 @pytest.fixture(scope="module")
 def size(everything: bool) -> tuple[int, int]:
     """Aggregates, and hosts of each."""
-    return (40, 4) if everything else (6, 2)
+    return (40, 4) if everything else (5, 2)
 
 
 @pytest.fixture(scope="module")
