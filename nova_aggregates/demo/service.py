@@ -153,8 +153,8 @@ class Service:
 
     def _configure(self) -> Path:
         database = self.settings.database or f"sqlite:///{self.state / 'service.sqlite'}"
-        # The simulated clock runs faster than ours, so looking more often loses nothing.
-        interval = max(0.05, 2.0 / self.settings.time_scale)
+        # The simulated clock runs faster than ours, so waits are as much shorter.
+        scale = self.settings.time_scale
         config = self.state / "nova-aggregates.conf"
         config.touch(mode=0o600)
         config.write_text(
@@ -177,9 +177,10 @@ key_file = {self.state}/credentials.key
 
 [manager]
 poll_interval = 0.1
+retry_delay = {max(0.1, 5.0 / scale)}
 
 [xenapi]
-poll_interval = {interval}
+poll_interval = {max(0.05, 2.0 / scale)}
 """,
             encoding="utf-8",
         )
