@@ -251,7 +251,7 @@ class OperationManager:
     def postpone(
         self, op: Operation, not_before: datetime.datetime, failure: OperationFailure
     ) -> Operation:
-        """Leave it for now; it keeps its turn, and what is queued behind it waits. After a cancel
+        """Put it off; it keeps its turn, and what is queued behind it waits. After a cancel
         it is due at once, so that it can be ended.
 
         :param not_before: naive UTC.

@@ -6,22 +6,10 @@ On the wire 64-bit integers are text, a null reference is ``OpaqueRef:NULL`` or 
 
 from __future__ import annotations
 
-import datetime
-import xmlrpc.client
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 NULL_REF = "OpaqueRef:NULL"
-
-
-def moment(value: Any) -> datetime.datetime | None:
-    """An aware UTC time; None for what is not a time or is the epoch, xapi's "never"."""
-    text = str(value).replace("-", "")
-    try:
-        found = datetime.datetime.strptime(text, "%Y%m%dT%H:%M:%S%z")
-    except ValueError:
-        return None
-    return found if found.year > 1970 else None
 
 
 def seconds(text: str) -> float | None:
@@ -72,10 +60,6 @@ class Record:
         if not isinstance(value, Mapping):
             return {}
         return {str(key): str(item) for key, item in value.items()}
-
-    def moment(self, name: str) -> datetime.datetime | None:
-        value = self._fields.get(name, "")
-        return moment(value.value if isinstance(value, xmlrpc.client.DateTime) else value)
 
     def operations(self) -> tuple[str, ...]:
         """What is under way on the object: the values of current_operations (task -> name)."""

@@ -16,7 +16,6 @@ __all__ = [
     "join",
     "observe",
     "set_name",
-    "sync_certificates",
     "sync_database",
 ]
 
@@ -86,11 +85,6 @@ def designate_new_master(connection: Connection, host_uuid: str, *, watch: Watch
 def sync_database(connection: Connection, *, watch: Watch = _WATCH) -> None:
     """Gives every member the present database, so that any of them could take over."""
     tasks.run(connection, "pool.sync_database", watch=watch)
-
-
-def sync_certificates(connection: Connection) -> None:
-    """Gives every member the certificates of all others. Repeating it is harmless."""
-    connection.call("pool.certificate_sync")
 
 
 def enable_tls_verification(connection: Connection) -> None:
