@@ -23,7 +23,15 @@ from nova_aggregates.manager.aggregates import AggregateManager
 from nova_aggregates.manager.hosts import HostManager
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.pools import PoolManager
-from nova_aggregates.objects import Credentials, Holdings, Host, Operation, OperationState, Pool
+from nova_aggregates.objects import (
+    Action,
+    Credentials,
+    Holdings,
+    Host,
+    Operation,
+    OperationState,
+    Pool,
+)
 from nova_aggregates.xenapi.errors import (
     AuthenticationFailed,
     CertificateRefused,
@@ -108,7 +116,12 @@ class Work:
     def _record_call(self, line: Mapping[str, str | float]) -> None:
         operation = self.operation
         told = " ".join(f"{key}={value}" for key, value in line.items())
-        LOG.info("operation.xenapi operation=%s %s", operation.uuid, told)
+        LOG.info(
+            "operation.xenapi operation=%s %s request_id=%s",
+            operation.uuid,
+            told,
+            operation.requester.request_id,
+        )
         self.managers.operations.event(operation, XENAPI, line)
 
     def _require_mine(self) -> None:
@@ -290,7 +303,11 @@ class Work:
         waiting = self.managers.operations.index(
             aggregate_id=self.aggregate_id, state=OperationState.QUEUED, limit=MANY
         )
-        for operation in (*waiting, self.operation):
+        # Whoever merely may come in later must not be offered the pool's password.
+        inside = [each for each in waiting if each.action is Action.REMOVE_HOST]
+        if self.operation.action is not Action.PREFLIGHT:
+            inside.append(self.operation)
+        for operation in inside:
             if operation.host is not None and operation.host_id not in hosts:
                 host = self.managers.hosts.show(operation.host)
                 hosts[host.id] = host

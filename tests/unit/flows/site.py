@@ -63,6 +63,7 @@ class FakeHost:
         self.dead = False
         self.sticky_disabled = False  # disabled so that it stays so across restarts
         self.storage_missing: tuple[str, ...] = ()
+        self.offered: set[str] = set()  # every password that a login came with
         self.pool = FakePool(self, f"secret-of-{self.name}")
 
     def restart(self) -> None:
@@ -129,6 +130,7 @@ class FakeSite:
             raise errors.Unreachable("UNREACHABLE", (where, "connection refused"))
         if endpoint.trust.fingerprint not in (None, host.fingerprint):
             raise errors.CertificateRefused("CERTIFICATE_REFUSED", (where, "fingerprint"))
+        host.offered.add(endpoint.password)
         if host.pool.master is not host:
             raise errors.IsSlave("HOST_IS_SLAVE", (host.pool.master.address,), where=where)
         if endpoint.password != host.pool.password:

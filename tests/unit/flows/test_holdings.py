@@ -91,6 +91,15 @@ def test_a_look_at_a_join_finds_all_at_once(bench: Bench, site: FakeSite) -> Non
     assert site.calls == calls
 
 
+def test_a_look_offers_a_stranger_no_password_of_the_pool(bench: Bench, site: FakeSite) -> None:
+    bench.start()
+    blue = bench.aggregate()
+    bench.succeeded(bench.add(blue, "h1"))
+    site["h1"].dead = True
+    bench.succeeded(bench.preflight(blue, Action.ADD_HOST, "h2"))
+    assert site["h2"].offered == {"secret-of-h2"}
+
+
 def test_a_look_waits_for_no_turn(bench: Bench, site: FakeSite) -> None:
     bench.start()
     blue = bench.aggregate()
