@@ -89,12 +89,10 @@ def build(plan: Plan, clock: Clock) -> Site:
 
 
 def reset_machine(machine: Machine, plan: Plan, position: int) -> None:
-    """As it comes from the installer, with the uuid and the password that it has already."""
-    disk = type(machine.disk)(uuid=machine.disk.uuid, password=machine.disk.password)
-    if not disk.password:
-        disk.password = plan.password or secrets.token_urlsafe(12)
-    if plan.password:
-        disk.password = plan.password
+    """As it came from the installer: with its uuid, and its own password instead of a pool's."""
+    if not machine.installed_password:
+        machine.installed_password = plan.password or secrets.token_urlsafe(12)
+    disk = type(machine.disk)(uuid=machine.disk.uuid, password=machine.installed_password)
     disk.tls_verification = plan.profile.host_tls
     disk.boot_time = machine.clock.now()
     machine.disk = disk

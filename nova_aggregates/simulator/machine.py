@@ -148,6 +148,7 @@ class Machine:
         self.zone = zone
         self.certificate = certificate
         self.disk = Disk()
+        self.installed_password = ""
         self.hardware = Hardware()
         self.process: Process | None = None
         self.power = Power.ON

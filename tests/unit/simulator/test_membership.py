@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from nova_aggregates.simulator import builder, changes
+from nova_aggregates.simulator.builder import Plan
 from nova_aggregates.simulator.errors import NULL_REF, ApiError
 from nova_aggregates.simulator.machine import Phase
 from tests.unit.simulator.world import PASSWORD, World, run
@@ -54,6 +55,18 @@ def test_the_stages_of_a_join() -> None:
         assert gone.value.description == ["SESSION_INVALID", local]
 
     run(scenario)
+
+
+def test_a_host_that_is_installed_anew_has_its_own_password_again() -> None:
+    async def scenario(world: World) -> None:
+        own = world[1].disk.password
+        assert own != world[0].disk.password
+        await world.pool(1)
+        assert world[1].disk.password == world[0].disk.password
+        builder.reset_machine(world[1], Plan(hosts=2), 1)
+        assert world[1].disk.password == own
+
+    run(scenario, password=None)
 
 
 def test_what_a_join_keeps_and_what_it_loses() -> None:
