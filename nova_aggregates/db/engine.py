@@ -125,7 +125,7 @@ class Database:
             try:
                 with engine.begin() as connection:
                     result = work(connection)
-                    committing = True
+                    committing = engine is not self._reader  # the end of a read changes nothing
                 return result
             except SQLAlchemyError as error:
                 trouble = trouble_of(error)

@@ -324,6 +324,21 @@ class TestLostConnection:
             database.run(work)
         assert len(attempts) == 1
 
+    def test_a_read_that_is_lost_at_its_end_is_repeated(
+        self, database: Database, killer: Callable[[Connection], None]
+    ) -> None:
+        attempts = []
+
+        def work(connection: Connection) -> int:
+            attempts.append(1)
+            found = value(connection)
+            if len(attempts) == 1:
+                killer(connection)
+            return found
+
+        assert database.query(work) == 1
+        assert len(attempts) == 2
+
     def test_lost_again_and_again(
         self, database: Database, killer: Callable[[Connection], None]
     ) -> None:
