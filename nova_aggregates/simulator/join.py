@@ -53,6 +53,7 @@ async def _check_and_enter(call: Call, remote: Process, address: str, *, force: 
             pool=Side(remote_db, remote.machine.address),
             force=force,
             known_editions=call.machine.profile.editions,
+            licence_daemon=call.machine.hardware.licence_daemon,
         )
     )
     await call.clock.sleep(timings.checks * 2 / 3)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from nova_aggregates.simulator.database import Database, Record
 from nova_aggregates.simulator.errors import ApiError
 
 RESTRICTED_POOL_SIZE = 3
-# XenServer's editions from the least to the most; the pool's is the least of its members'.
-EDITIONS = ("free", "trial", "express", "standard", "standard-per-socket", "premium")
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,8 @@ class Join:
     joiner: Side
     pool: Side
     force: bool = False
-    known_editions: tuple[str, ...] = ()
+    known_editions: tuple[str, ...] = ()  # from the least to the most
+    licence_daemon: bool = True
 
 
 def run(join: Join) -> None:
@@ -75,31 +73,48 @@ def joiner_without_ha(join: Join) -> None:
 
 
 def joiner_without_clustering(join: Join) -> None:
-    found = join.joiner.db.first("Cluster_host")
-    if found is not None:
+    found = join.joiner.db.first("Cluster_host", host=join.joiner.master_ref)
+    if found is not None and found[1]["enabled"]:
         raise ApiError("CLUSTERING_ENABLED", found[0])
 
 
 def cluster_network_fits(join: Join) -> None:
-    clusters = join.pool.db.first("Cluster", pool_auto_join=True)
-    if clusters is None:
+    """Only the first cluster host of the pool is looked at, as by the real one."""
+    pool = join.pool.db
+    found = pool.first("Cluster_host")
+    cluster = pool.peek("Cluster", found[1]["cluster"]) if found else None
+    if found is None or cluster is None or not cluster["pool_auto_join"]:
         return
-    cluster = clusters[1]
-    hosts = [join.pool.db.get("Cluster_host", c) for c in cluster["cluster_hosts"]]
-    pif = next((join.pool.db.peek("PIF", h["PIF"]) for h in hosts), None)
+    pif = pool.peek("PIF", found[1]["PIF"])
     if pif is None:
         return
-    if pif["VLAN"] != -1 and not pif["management"]:
+    if pif["VLAN"] > 0 and not pif["management"]:
         raise ApiError(
             "POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK", str(pif["VLAN"])
         )
-    local = [
+    bridges = _cluster_bridges(pool, pif)
+    local = join.joiner.db
+    addressed = [
         p
-        for _, p in join.joiner.db.find("PIF", VLAN=pif["VLAN"], device=pif["device"])
-        if p["IP"] or p["ip_configuration_mode"] != "None"
+        for _, p in local.find("PIF", host=join.joiner.master_ref)
+        if p["IP"] and _bridge(local, p) in bridges
     ]
-    if len(local) != 1:
+    if len(addressed) != 1:
         raise ApiError("POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK")
+
+
+def _bridge(db: Database, pif: Record) -> str:
+    network = db.peek("network", pif["network"])
+    return str(network["bridge"]) if network else ""
+
+
+def _cluster_bridges(db: Database, pif: Record) -> set[str]:
+    """The bridge of the clustering interface, or those of its members if it is a bond."""
+    bonds = pif["bond_master_of"]
+    if not bonds:
+        return {_bridge(db, pif)}
+    members = [m for bond in bonds for m in db.get("Bond", bond)["slaves"]]
+    return {_bridge(db, db.get("PIF", m)) for m in members}
 
 
 def pool_without_ha(join: Join) -> None:
@@ -108,7 +123,7 @@ def pool_without_ha(join: Join) -> None:
 
 
 def not_itself(join: Join) -> None:
-    if join.joiner.pool["uuid"] != join.pool.pool["uuid"]:
+    if join.joiner.master["uuid"] != join.pool.master["uuid"]:
         return
     alone = len(join.joiner.db.tables["host"]) == 1
     text = "Host cannot become slave of itself" if alone else "Host is already part of a pool"
@@ -121,8 +136,11 @@ def joiner_is_alone(join: Join) -> None:
 
 
 def no_running_guests(join: Join) -> None:
-    for _, vm in join.joiner.db.find("VM", power_state="Running"):
-        if not vm["is_control_domain"]:
+    """All but the control domain of a host: a driver domain counts (helpers.ml)."""
+    for ref, vm in join.joiner.db.find("VM", power_state="Running"):
+        host = join.joiner.db.peek("host", vm["resident_on"])
+        own = host is not None and host["control_domain"] == ref
+        if not (vm["is_control_domain"] and own):
             raise ApiError("JOINING_HOST_CANNOT_HAVE_RUNNING_VMS")
 
 
@@ -137,19 +155,32 @@ def no_mandatory_guidance(join: Join) -> None:
             raise ApiError("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY", side.master_ref)
 
 
+def _compatibility_name(version: dict[str, str]) -> str | None:
+    """What tells the products apart: the brand, or the platform's name where there is none."""
+    return version.get("product_brand", version.get("platform_name"))
+
+
 def compatible(join: Join) -> None:
-    local, remote = (s.master["software_version"] for s in (join.joiner, join.pool))
-    brand = "product_brand" if local.get("product_brand") else "platform_name"
-    for key in ("platform_version", brand):
-        if local.get(key) != remote.get(key):
-            raise ApiError("HOSTS_NOT_COMPATIBLE")
+    local, remote = (
+        (v.get("platform_version"), _compatibility_name(v))
+        for v in (s.master["software_version"] for s in (join.joiner, join.pool))
+    )
+    if local != remote:
+        raise ApiError("HOSTS_NOT_COMPATIBLE")
 
 
 def homogeneous(join: Join) -> None:
-    local, remote = (s.master["software_version"] for s in (join.joiner, join.pool))
-    for key in ("xapi", "product_brand", "git_id", "xs:linux"):
-        if local.get(key) != remote.get(key):
-            raise ApiError("HOSTS_NOT_HOMOGENEOUS", "Software version differs")
+    local, remote = (
+        (
+            v.get("xapi", ""),
+            _compatibility_name(v) or "",
+            v.get("git_id", ""),
+            "xs:linux" in v,
+        )
+        for v in (s.master["software_version"] for s in (join.joiner, join.pool))
+    )
+    if local != remote:
+        raise ApiError("HOSTS_NOT_HOMOGENEOUS", "Software version differs")
     if join.joiner.master["cpu_info"].get("vendor") != join.pool.pool["cpu_info"].get("vendor"):
         raise ApiError("HOSTS_NOT_HOMOGENEOUS", "CPUs differ")
 
@@ -170,10 +201,11 @@ def _none_of(cls: str, code: str) -> Callable[[Join], None]:
 
 
 def no_other_vlans(join: Join) -> None:
-    pif = join.joiner.management_pif
-    own = pif["VLAN_master_of"] if pif else ""
-    if any(ref != own for ref in join.joiner.db.tables["VLAN"]):
-        raise ApiError("POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS")
+    db = join.joiner.db
+    for _, vlan in db.find("VLAN"):
+        untagged = db.peek("PIF", vlan["untagged_PIF"])
+        if untagged is None or not untagged["management"]:
+            raise ApiError("POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS")
 
 
 def management_vlan_matches(join: Join) -> None:
@@ -191,24 +223,31 @@ def same_directory(join: Join) -> None:
 
 
 def same_edition(join: Join) -> None:
+    """The daemon is asked only when the editions differ; it says what they are worth."""
     local = join.joiner.master["edition"]
     editions = [h["edition"] for _, h in join.pool.db.find("host")]
-    remote = min(editions, key=lambda e: EDITIONS.index(e) if e in EDITIONS else len(EDITIONS))
-    if local == remote:
+    if all(e == local for e in editions):
         return
-    for edition, whose in ((remote, "pool"), (local, "host")):
+    if not join.licence_daemon:
+        text = f"The pool uses v6d. Pool edition list = [{'; '.join(editions)}]"
+        raise ApiError("V6D_FAILURE", text)
+    for edition in (*editions, local):
         if edition not in join.known_editions:
             raise ApiError(
                 "LICENSE_HOST_POOL_MISMATCH",
-                f'Edition "{edition}" from {whose} is not known to v6d.',
+                f'Edition "{edition}" from pool is not known to v6d.',
             )
-    raise ApiError(
-        "LICENSE_HOST_POOL_MISMATCH", f"host edition = {local}", f"pool edition = {remote}"
-    )
+    remote = min(editions, key=join.known_editions.index)
+    if remote != local:
+        raise ApiError(
+            "LICENSE_HOST_POOL_MISMATCH",
+            f'host edition = "{local}"',
+            f'pool edition = "{remote}"',
+        )
 
 
 def _backend(side: Side) -> str:
-    return str(side.master["software_version"].get("network_backend", ""))
+    return str(side.master["software_version"].get("network_backend", "bridge"))
 
 
 def same_backend(join: Join) -> None:
@@ -217,13 +256,16 @@ def same_backend(join: Join) -> None:
 
 
 def same_controller(join: Join) -> None:
+    """A pool has at most one controller: the first one counts."""
     if _backend(join.joiner) != "openvswitch":
         return
-    local, remote = (
-        sorted((c["protocol"], c["address"], c["port"]) for _, c in side.db.find("SDN_controller"))
-        for side in (join.joiner, join.pool)
+    local, remote = (side.db.first("SDN_controller") for side in (join.joiner, join.pool))
+    if local is None:
+        return
+    same = remote is not None and all(
+        local[1][name] == remote[1][name] for name in ("protocol", "address", "port")
     )
-    if local and local != remote:
+    if not same:
         raise ApiError("OPERATION_NOT_ALLOWED", "SDN controller differs")
 
 
@@ -262,13 +304,12 @@ def same_address_family(join: Join) -> None:
 
 
 def compatible_purposes(join: Join) -> None:
-    purposes = {
-        purpose
-        for side in (join.joiner, join.pool)
-        for _, network in side.db.find("network")
-        for purpose in network["purpose"]
-    }
-    if {"nbd", "insecure_nbd"} <= purposes:
+    def first_of(side: Side) -> str | None:
+        purposes = (p for _, network in side.db.find("network") for p in network["purpose"])
+        return next((p for p in purposes if p in ("nbd", "insecure_nbd")), None)
+
+    local, remote = first_of(join.joiner), first_of(join.pool)
+    if local is not None and remote is not None and local != remote:
         raise ApiError(
             "OPERATION_NOT_ALLOWED", "Incompatible network purposes: nbd and insecure_nbd"
         )
@@ -281,27 +322,34 @@ def same_tls_verification(join: Join) -> None:
 
 
 def no_authority_conflicts(join: Join) -> None:
+    """The names come in falling order, as the real one collects them."""
+
     def authorities(side: Side) -> dict[str, str]:
-        return {c["name"]: c["fingerprint"] for _, c in side.db.find("Certificate", type="ca")}
+        found = side.db.find("Certificate", type="ca")
+        return {c["name"]: c["fingerprint_sha256"] for _, c in found if c["name"]}
 
     local, remote = authorities(join.joiner), authorities(join.pool)
-    conflicts = sorted(n for n in local if n in remote and local[n] != remote[n])
+    conflicts = [n for n in local if n in remote and local[n] != remote[n]]
     if conflicts:
-        raise ApiError("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT", *conflicts)
+        names = sorted(conflicts, reverse=True)
+        raise ApiError("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT", *names)
 
 
 def no_purpose_conflicts(join: Join) -> None:
-    def trusted(side: Side) -> list[tuple[str, dict[str, Any]]]:
-        return [(r, c) for r, c in side.db.find("Certificate") if c["purpose"]]
+    """Certificates without a name are trusted for purposes, and known by their fingerprint."""
 
-    for remote_ref, remote in trusted(join.pool):
-        for local_ref, local in trusted(join.joiner):
-            ours, theirs = set(local["purpose"]), set(remote["purpose"])
-            same = local["fingerprint_sha256"] == remote["fingerprint_sha256"]
-            if same and ours & theirs and ours != theirs:
-                raise ApiError(
-                    "POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT", remote_ref, local_ref
-                )
+    def trusted(side: Side) -> dict[str, tuple[str, set[str]]]:
+        return {
+            c["fingerprint_sha256"]: (ref, set(c["purpose"]))
+            for ref, c in side.db.find("Certificate", name="")
+            if c["type"] in ("ca", "pinned")
+        }
+
+    local, remote = trusted(join.joiner), trusted(join.pool)
+    for fingerprint in sorted(local.keys() & remote.keys()):
+        (ours, mine), (theirs, pools) = local[fingerprint], remote[fingerprint]
+        if mine != pools and mine & pools:
+            raise ApiError("POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT", theirs, ours)
 
 
 def no_updates_under_way(join: Join) -> None:
@@ -311,12 +359,18 @@ def no_updates_under_way(join: Join) -> None:
 
 
 def storage_managers_suffice(join: Join) -> None:
+    """Each type exactly once, with every feature of the pool's in at least its version."""
     for remote_ref, remote in join.pool.db.find("SM"):
-        found = join.joiner.db.first("SM", type=remote["type"])
-        if found is None:
+        found = list(join.joiner.db.find("SM", type=remote["type"]))
+        if len(found) != 1:
             raise ApiError("POOL_JOINING_SM_FEATURES_INCOMPATIBLE", remote_ref, "")
-        if not set(remote["features"]) <= set(found[1]["features"]):
-            raise ApiError("POOL_JOINING_SM_FEATURES_INCOMPATIBLE", remote_ref, found[0])
+        local_ref, local = found[0]
+        enough = all(
+            int(local["features"].get(feature, -1)) >= int(version)
+            for feature, version in remote["features"].items()
+        )
+        if not enough:
+            raise ApiError("POOL_JOINING_SM_FEATURES_INCOMPATIBLE", remote_ref, local_ref)
 
 
 CHECKS: tuple[Callable[[Join], None], ...] = (

@@ -81,6 +81,7 @@ class Hardware:
     restrictions: dict[str, str] = field(default_factory=dict)  # licence features
     sm_features: dict[str, dict[str, int]] = field(default_factory=dict)
     clock_skew: float = 0.0
+    licence_daemon: bool = True
 
 
 @dataclass

@@ -102,6 +102,32 @@ def clustered_pool(world: World, **pif: Any) -> None:
     db.create("Cluster_host", cluster=cluster, host=db.master, PIF=interface)
 
 
+def same_machine(world: World) -> None:
+    """The pool's master is the joiner, as far as the uuid tells."""
+    world.db(POOL).set("host", world.db(POOL).master, uuid=world[JOINER].disk.uuid)
+
+
+def bonded_cluster(world: World) -> None:
+    """The pool's cluster runs over a bond; the joiner has addresses at both members' bridges."""
+    pool = world.db(POOL)
+    networks = [pool.create("network", bridge=f"xenbr{n}") for n in (1, 2)]
+    bond = pool.create("Bond")
+    clustered_pool(world, VLAN=-1, management=False)
+    interface = next(r["PIF"] for r in pool.tables["Cluster_host"].values())
+    pool.set("Bond", bond, master=interface)
+    for network in networks:
+        pool.create("PIF", network=network, bond_slave_of=bond)
+    local = world.db(JOINER)
+    for number in (1, 2):
+        network = local.create("network", bridge=f"xenbr{number}")
+        local.create("PIF", network=network, host=local.master, IP=f"10.0.{number}.1")
+
+
+def unlicensed_daemon(world: World) -> None:
+    edition(JOINER, "premium")(world)
+    world[JOINER].hardware.licence_daemon = False
+
+
 def second_member(world: World) -> None:
     world.db(JOINER).create("host", uuid="another")
 
@@ -169,7 +195,7 @@ CASES = [
     Case("03 HA here", fields(JOINER, "pool", ha_enabled=True), fixed("HA_IS_ENABLED")),
     Case(
         "04 clustered",
-        record(JOINER, "Cluster_host"),
+        lambda w: w.db(JOINER).create("Cluster_host", host=w.db(JOINER).master, enabled=True),
         lambda w: ["CLUSTERING_ENABLED", first(w, JOINER, "Cluster_host")],
     ),
     Case(
@@ -182,26 +208,31 @@ CASES = [
         lambda w: clustered_pool(w, VLAN=-1, management=False),
         fixed("POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK"),
     ),
+    Case(
+        "05 two addresses on the cluster's bond",
+        bonded_cluster,
+        fixed("POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK"),
+    ),
     Case("06 HA there", fields(POOL, "pool", ha_enabled=True), fixed("HA_IS_ENABLED")),
     Case(
         "07 itself",
-        lambda w: w.db(JOINER).set("pool", w.db(JOINER).pool, uuid=w.db(POOL).pool_record["uuid"]),
+        same_machine,
         fixed("OPERATION_NOT_ALLOWED", "Host cannot become slave of itself"),
     ),
     Case(
         "07 part of a pool",
-        both(
-            second_member,
-            lambda w: w.db(JOINER).set(
-                "pool", w.db(JOINER).pool, uuid=w.db(POOL).pool_record["uuid"]
-            ),
-        ),
+        both(second_member, same_machine),
         fixed("OPERATION_NOT_ALLOWED", "Host is already part of a pool"),
     ),
     Case("08 others", second_member, fixed("JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS")),
     Case(
         "09 running guest",
         guest(power_state="Running"),
+        fixed("JOINING_HOST_CANNOT_HAVE_RUNNING_VMS"),
+    ),
+    Case(
+        "09 driver domain",
+        guest(power_state="Running", is_control_domain=True),
         fixed("JOINING_HOST_CANNOT_HAVE_RUNNING_VMS"),
     ),
     Case(
@@ -269,7 +300,12 @@ CASES = [
     Case(
         "21 unknown edition",
         edition(JOINER, "premium"),
-        fixed("LICENSE_HOST_POOL_MISMATCH", 'Edition "premium" from host is not known to v6d.'),
+        fixed("LICENSE_HOST_POOL_MISMATCH", 'Edition "premium" from pool is not known to v6d.'),
+    ),
+    Case(
+        "21 no licence daemon",
+        unlicensed_daemon,
+        fixed("V6D_FAILURE", "The pool uses v6d. Pool edition list = [xcp-ng]"),
     ),
     Case(
         "22 backend",
@@ -280,6 +316,16 @@ CASES = [
         "23 SDN controller",
         both(
             software(JOINER, **OVS), software(POOL, **OVS), record(JOINER, "SDN_controller", **SDN)
+        ),
+        fixed("OPERATION_NOT_ALLOWED", "SDN controller differs"),
+    ),
+    Case(
+        "23 another SDN controller",
+        both(
+            software(JOINER, **OVS),
+            software(POOL, **OVS),
+            record(JOINER, "SDN_controller", **SDN),
+            record(POOL, "SDN_controller", **{**SDN, "port": 6633}),
         ),
         fixed("OPERATION_NOT_ALLOWED", "SDN controller differs"),
     ),
@@ -323,12 +369,21 @@ CASES = [
     ),
     Case(
         "30 authorities",
-        certificates("ca", name="corp.pem", fingerprint=("AA", "BB")),
-        fixed("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT", "corp.pem"),
+        both(
+            certificates("ca", name="a.pem", fingerprint_sha256=("AA", "BB")),
+            certificates("ca", name="b.pem", fingerprint_sha256=("CC", "CC")),
+            certificates("ca", name="c.pem", fingerprint_sha256=("DD", "EE")),
+        ),
+        fixed("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT", "c.pem", "a.pem"),
     ),
     Case(
         "31 purposes",
-        certificates("ca", fingerprint_sha256="AA", purpose=(["a"], ["a", "b"])),
+        certificates("ca", fingerprint_sha256="AA", purpose=(["ldaps"], ["ldaps", "licensing"])),
+        trusted_refs,
+    ),
+    Case(
+        "31 purposes of a pinned one",
+        certificates("pinned", fingerprint_sha256="AA", purpose=(["ldaps", "licensing"], ["ldaps"])),
         trusted_refs,
     ),
     Case(
@@ -356,9 +411,10 @@ def names(case: Case) -> str:
 def test_join_is_refused(case: Case) -> None:
     async def scenario(world: World) -> None:
         case.prepare(world)
+        members = set(world.db(POOL).tables["host"])
         error = await world.failure(JOINER, "pool.join", world[POOL].address, "root", "secret")
         assert error == case.expected(world)
-        assert world.db(POOL).first("host", uuid=world[JOINER].disk.uuid) is None
+        assert set(world.db(POOL).tables["host"]) == members
 
     run(scenario)
 
@@ -396,8 +452,8 @@ def test_editions_that_the_daemon_knows_are_both_named() -> None:
         error = await world.failure(JOINER, "pool.join", world[POOL].address, "root", "secret")
         assert error == [
             "LICENSE_HOST_POOL_MISMATCH",
-            "host edition = premium",
-            "pool edition = standard",
+            'host edition = "premium"',
+            'pool edition = "standard"',
         ]
 
     run(scenario, profile=_knowing("standard", "premium"))
@@ -433,6 +489,50 @@ def test_suspended_guests_and_the_tools_repository_do_not_hinder() -> None:
     async def scenario(world: World) -> None:
         guest(power_state="Suspended")(world)
         assert world.db(JOINER).first("SR", is_tools_sr=True, shared=True)
+        await world.join(JOINER)
+        assert world.db(POOL).first("host", uuid=world[JOINER].disk.uuid)
+
+    run(scenario)
+
+
+HARMLESS: dict[str, Callable[[World], Any]] = {
+    "a cluster host that is not enabled": lambda w: w.db(JOINER).create(
+        "Cluster_host", host=w.db(JOINER).master, enabled=False
+    ),
+    "a cluster that others do not join by themselves": lambda w: w.db(POOL).create(
+        "Cluster_host", cluster=w.db(POOL).create("Cluster", pool_auto_join=False)
+    ),
+    "the same authority under the same name": certificates("ca", name="a", fingerprint_sha256="A"),
+    "purposes without anything in common": certificates(
+        "pinned", fingerprint_sha256="AA", purpose=(["ldaps"], ["licensing"])
+    ),
+    "one purpose of a certificate with a name": certificates(
+        "ca", name="a", fingerprint_sha256="AA", purpose=(["ldaps"], ["ldaps", "licensing"])
+    ),
+    "an SDN controller at the pool only": both(
+        software(JOINER, **OVS), software(POOL, **OVS), record(POOL, "SDN_controller", **SDN)
+    ),
+    "an NBD network at one side only": record(JOINER, "network", purpose=["nbd"]),
+    "the directory's name in capitals": both(
+        fields(JOINER, "host", external_auth_type="AD", external_auth_service_name="A.test"),
+        fields(POOL, "host", external_auth_type="AD", external_auth_service_name="a.TEST"),
+    ),
+    "another build number": software(JOINER, build_number="nine"),
+    "an update that need not be everywhere": lambda w: w.db(POOL).create(
+        "pool_update", hosts=[w.db(POOL).master], enforce_homogeneity=False
+    ),
+    "newer features of a storage manager": lambda w: w.db(JOINER).set(
+        "SM",
+        first(w, JOINER, "SM"),
+        features={**w.db(JOINER).get("SM", first(w, JOINER, "SM"))["features"], "NEW": 9},
+    ),
+}
+
+
+@pytest.mark.parametrize("prepare", HARMLESS.values(), ids=HARMLESS)
+def test_what_does_not_hinder(prepare: Callable[[World], Any]) -> None:
+    async def scenario(world: World) -> None:
+        prepare(world)
         await world.join(JOINER)
         assert world.db(POOL).first("host", uuid=world[JOINER].disk.uuid)
 
