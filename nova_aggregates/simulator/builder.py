@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from nova_aggregates.simulator import certificates, guests, lifecycle, storage
 from nova_aggregates.simulator.clock import Clock
 from nova_aggregates.simulator.database import Database
+from nova_aggregates.simulator.levels import NEWEST, TLS_VERIFICATION
 from nova_aggregates.simulator.machine import Machine
 from nova_aggregates.simulator.profile import GIB, STANDARD, Profile
 from nova_aggregates.simulator.records import facts
@@ -30,7 +31,7 @@ class Plan:
     ``shared_storage`` gives the first host of each zone shared storage from the start;
     ``storage_of_pools`` gives it to pools of two and more instead (see ``administrator``).
     ``password`` None gives each host one of its own. ``other_vendor`` are positions (from 0) of
-    hosts with a CPU of another vendor.
+    hosts with a CPU of another vendor. ``xapi`` is a name of ``levels.LEVELS``.
     """
 
     hosts: int = 6
@@ -42,6 +43,7 @@ class Plan:
     storage_of_pools: bool = False
     guests: bool = True
     other_vendor: tuple[int, ...] = ()
+    xapi: str = NEWEST
     names: tuple[str, ...] = field(default=())
 
 
@@ -93,13 +95,14 @@ def reset_machine(machine: Machine, plan: Plan, position: int) -> None:
     if not machine.installed_password:
         machine.installed_password = plan.password or secrets.token_urlsafe(12)
     disk = type(machine.disk)(uuid=machine.disk.uuid, password=machine.installed_password)
-    disk.tls_verification = plan.profile.host_tls
     disk.boot_time = machine.clock.now()
     machine.disk = disk
-    hardware = type(machine.hardware)(edition=plan.profile.edition)
+    hardware = type(machine.hardware)(edition=plan.profile.edition, level=plan.xapi)
     if position in plan.other_vendor:
         hardware.cpu_vendor = OTHER_VENDOR
     machine.hardware = hardware
+    verifies = machine.level.since(*TLS_VERIFICATION)
+    disk.tls_verification = plan.profile.host_tls and verifies
     machine.thawed.set()
     machine.plugged = True
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from nova_aggregates.simulator.clock import Clock
 from nova_aggregates.simulator.database import Database
-from nova_aggregates.simulator.datamodel import Method
+from nova_aggregates.simulator.datamodel import Datamodel, Method
 from nova_aggregates.simulator.errors import NULL_REF
+from nova_aggregates.simulator.levels import Level
 from nova_aggregates.simulator.machine import Machine, Process, Session
 from nova_aggregates.simulator.values import EPOCH
 
@@ -52,6 +53,14 @@ class Call:
     @property
     def machine(self) -> Machine:
         return self.process.machine
+
+    @property
+    def model(self) -> Datamodel:
+        return self.process.machine.model
+
+    @property
+    def level(self) -> Level:
+        return self.process.machine.level
 
     @property
     def clock(self) -> Clock:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nova_aggregates.simulator.datamodel import Datamodel
 from nova_aggregates.simulator.errors import NULL_REF, ApiError, handle_invalid
+from nova_aggregates.simulator.levels import LEVELS, NEWEST, Level
 from nova_aggregates.simulator.values import new_ref, new_uuid
 
 Record = dict[str, Any]
@@ -58,8 +59,9 @@ class Database:
     Every change gets a number, so that event.from can tell what a client has not seen.
     """
 
-    def __init__(self, model: Datamodel) -> None:
+    def __init__(self, model: Datamodel, level: Level = LEVELS[NEWEST]) -> None:
         self.model = model
+        self.level = level  # of the master: which operations it has
         self.tables: dict[str, dict[str, Record]] = {name: {} for name in model.classes}
         self.generation = 200
         self.created: dict[tuple[str, str], int] = {}
@@ -143,7 +145,7 @@ class Database:
 
     def clone(self) -> Database:
         """What a copy of the database file holds: sessions and tasks are never written to it."""
-        other = Database(self.model)
+        other = Database(self.model, self.level)
         other.tables = copy.deepcopy(self.tables)
         other.tables["session"] = {}
         other.tables["task"] = {}

@@ -1,7 +1,7 @@
 """The XenAPI datamodel: classes, fields, methods, roles, types and defaults.
 
 The facts are in ``data/datamodel.json`` (from xapi's ``ocaml/idl`` at 26.17 and its own
-``system.listMethods``); this module gives them a shape.
+``system.listMethods``); this module gives them a shape, and takes away what a level has not.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import copy
 import functools
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from nova_aggregates.simulator import levels
 from nova_aggregates.simulator.values import DateTime, Decoder
 
 ACCESSOR = re.compile(r"(get|set|add_to|remove_from|add|remove)_(.+)")
@@ -34,6 +36,7 @@ class Param:
     kind: str
     optional: bool = False
     default: Any = None
+    absent: bool = False  # not yet known to this level: always its default
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Method:
     @property
     def takes_more(self) -> bool:
         """Methods with optional parameters ignore a surplus (observed)."""
-        return any(p.optional for p in self.params)
+        return any(p.optional and not p.absent for p in self.params)
 
 
 @dataclass(frozen=True)
@@ -69,21 +72,40 @@ class Class:
 
 
 class Datamodel:
-    """Everything that is the same on every host of one API level."""
+    """Everything that is the same on every host of one API level.
 
-    def __init__(self, facts: dict[str, Any]) -> None:
+    Databases hold the records of the newest level; what a host of another level shows of them is
+    ``shown``, and what it takes are the ``methods``.
+    """
+
+    def __init__(self, facts: dict[str, Any], lacking: Lacking | None = None) -> None:
+        lacks = lacking or Lacking()
         self.decoder = Decoder(facts["enums"])
-        self.classes = {name: _class(name, c) for name, c in facts["classes"].items()}
-        self.methods = {m[0]: self._method(m) for m in facts["methods"]}
         self.enums: dict[str, list[str]] = facts["enums"]
+        known = {n: c for n, c in facts["classes"].items() if n not in lacks.classes}
+        self.classes = {n: _class(n, c, lacks.fields.get(n, ())) for n, c in known.items()}
+        self._hidden = lacks.fields
+        described = (self._method(m, lacks) for m in facts["methods"] if _is_known(m[0], lacks))
+        self.methods = {m.name: m for m in described}
 
     def defaults(self, cls: str) -> dict[str, Any]:
         """A record of the class with every field at its default."""
         return {n: copy.copy(f.default) for n, f in self.classes[cls].fields.items()}
 
-    def _method(self, entry: list[Any]) -> Method:
+    def has_events(self, cls: str) -> bool:
+        return cls in self.classes and self.classes[cls].has_events
+
+    def shown(self, cls: str, record: dict[str, Any]) -> dict[str, Any]:
+        """A copy of the record as a client of this level gets it."""
+        hidden = self._hidden.get(cls)
+        if not hidden:
+            return copy.deepcopy(record)
+        return {n: copy.deepcopy(v) for n, v in record.items() if n not in hidden}
+
+    def _method(self, entry: list[Any], lacks: Lacking) -> Method:
         name, role, has_async, result, params, *flags = entry
         cls, verb = name.split(".", 1)
+        absent = lacks.params.get(name, ())
         return Method(
             name=name,
             cls=cls,
@@ -91,17 +113,39 @@ class Datamodel:
             role=role,
             has_async=bool(has_async),
             result=result,
-            params=tuple(_param(p) for p in params),
+            params=tuple(_param(p, absent) for p in params),
             needs_session="nosession" not in flags,
             refused=next((f for f in flags if f.startswith("MESSAGE_")), ""),
-            accessor=self._accessor(cls, verb),
+            accessor=_accessor(self.classes[cls], verb) if cls in self.classes else None,
         )
 
-    def _accessor(self, cls: str, verb: str) -> tuple[str, str] | None:
-        found = ACCESSOR.fullmatch(verb)
-        if found and found.group(2) in self.classes[cls].fields:
-            return found.group(1), found.group(2)
-        return None
+
+@dataclass(frozen=True)
+class Lacking:
+    """What an older level has not: classes, fields and parameters by their owner, methods."""
+
+    classes: frozenset[str] = frozenset()
+    fields: dict[str, frozenset[str]] = field(default_factory=dict)
+    methods: frozenset[str] = frozenset()
+    params: dict[str, frozenset[str]] = field(default_factory=dict)
+    all_where: bool = False  # get_all_where came with the newest level
+
+
+def _is_known(name: str, lacks: Lacking) -> bool:
+    cls, verb = name.split(".", 1)
+    if cls in lacks.classes or name in lacks.methods:
+        return False
+    if verb == "get_all_where" and lacks.all_where:
+        return False
+    found = ACCESSOR.fullmatch(verb)
+    return found is None or found.group(2) not in lacks.fields.get(cls, ())
+
+
+def _accessor(cls: Class, verb: str) -> tuple[str, str] | None:
+    found = ACCESSOR.fullmatch(verb)
+    if found and found.group(2) in cls.fields:
+        return found.group(1), found.group(2)
+    return None
 
 
 def typed(kind: str, value: Any) -> Any:
@@ -116,18 +160,20 @@ def typed(kind: str, value: Any) -> Any:
     return value
 
 
-def _class(name: str, facts: dict[str, Any]) -> Class:
+def _class(name: str, facts: dict[str, Any], hidden: Collection[str]) -> Class:
     columns = facts.get("namespaced", {})
     fields = {
         f[0]: Field(f[0], columns.get(f[0], f[0]), f[1], typed(f[1], f[2]), f[3] == "RW")
         for f in facts["fields"]
+        if f[0] not in hidden
     }
     return Class(name, facts["events"], fields)
 
 
-def _param(entry: list[Any]) -> Param:
+def _param(entry: list[Any], absent: Collection[str]) -> Param:
     kind, name, *default = entry
-    return Param(name, kind, bool(default), typed(kind, default[0]) if default else None)
+    value = typed(kind, default[0]) if default else None
+    return Param(name, kind, bool(default), value, name in absent)
 
 
 def read_data(name: str) -> Any:
@@ -135,6 +181,23 @@ def read_data(name: str) -> Any:
 
 
 @functools.cache
-def load() -> Datamodel:
-    """The datamodel of XenAPI 2.23 (xapi 26.17)."""
-    return Datamodel(read_data("datamodel.json"))
+def load(level: str = levels.NEWEST) -> Datamodel:
+    """The datamodel of a level of ``levels.LEVELS``."""
+    return Datamodel(read_data("datamodel.json"), _lacking(level))
+
+
+def _lacking(level: str) -> Lacking:
+    brought = read_data("levels.json")
+    later = [brought[name] for name in levels.after(level)]
+
+    def by_owner(kind: str) -> dict[str, frozenset[str]]:
+        owners = {owner for found in later for owner in found[kind]}
+        return {o: frozenset(n for f in later for n in f[kind].get(o, ())) for o in owners}
+
+    return Lacking(
+        classes=frozenset(c for found in later for c in found["classes"]),
+        fields=by_owner("fields"),
+        methods=frozenset(m for found in later for m in found["methods"]),
+        params=by_owner("params"),
+        all_where=bool(later),
+    )

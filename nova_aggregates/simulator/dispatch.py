@@ -69,7 +69,7 @@ async def dispatch(process: Process, name: str, params: list[Any], flavour: str 
     called, asynchronous = (name[6:], True) if name.startswith(ASYNC) else (name, False)
     if process.phase is Phase.EMERGENCY and called not in EMERGENCY_CALLS:
         raise _emergency(process, flavour if flavour == "json-1" else called)
-    model = process.machine.site.model
+    model = process.machine.model
     if called == SYSTEM_LIST:
         raise BareResult(list(model.methods))
     method = model.methods.get(called)
@@ -127,10 +127,10 @@ def _check_count(method: Method, received: int) -> None:
 
 
 def _decode(process: Process, method: Method, args: list[Any]) -> list[Any]:
-    decoder = process.machine.site.model.decoder
+    decoder = process.machine.model.decoder
     decoded = []
     for position, param in enumerate(method.params):
-        if position >= len(args):
+        if position >= len(args) or param.absent:
             decoded.append(param.default)
             continue
         if isinstance(args[position], str):

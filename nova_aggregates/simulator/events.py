@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
+from nova_aggregates.simulator.datamodel import Datamodel
 from nova_aggregates.simulator.errors import ApiError, internal
 from nova_aggregates.simulator.values import TypedInt
 
@@ -64,10 +64,10 @@ async def event_from(call: Call, names: list[str], token: str, timeout: float) -
     while True:
         if not call.local and call.session_ref not in call.process.sessions:
             raise ApiError("SESSION_INVALID", call.session_ref)
-        events = _since(db, wanted, since)
+        events = _since(db, call.model, wanted, since)
         left = None if deadline is None else (deadline - clock.now()) / clock.scale
         if events or (left is not None and left <= 0):
-            return _answer(db, events)
+            return _answer(db, call.model, events)
         await _change(db, left)
 
 
@@ -82,17 +82,19 @@ async def _change(db: Database, seconds: float | None) -> None:
         db.stop_waiting(changed)
 
 
-def _since(db: Database, wanted: Subscription, since: int) -> list[dict[str, Any]]:
+def _since(
+    db: Database, model: Datamodel, wanted: Subscription, since: int
+) -> list[dict[str, Any]]:
     found: list[tuple[int, dict[str, Any]]] = []
     for (cls, ref), when in db.modified.items():
-        if when <= since or not db.model.classes[cls].has_events or not wanted.wants(cls, ref):
+        if when <= since or not model.has_events(cls) or not wanted.wants(cls, ref):
             continue
         operation = "add" if db.created[cls, ref] > since else "mod"
-        snapshot = copy.deepcopy(db.tables[cls][ref])
+        snapshot = model.shown(cls, db.tables[cls][ref])
         found.append((when, _event(when, cls, operation, ref, snapshot)))
     for when, created, cls, ref in db.deleted:
         known = created <= since < when
-        if known and db.model.classes[cls].has_events and wanted.wants(cls, ref):
+        if known and model.has_events(cls) and wanted.wants(cls, ref):
             found.append((when, _event(when, cls, "del", ref)))
     found.sort(key=lambda pair: pair[0])
     return [event for _, event in found]
@@ -111,10 +113,10 @@ def _event(
     return event if snapshot is None else {**event, "snapshot": snapshot}
 
 
-def _answer(db: Database, events: list[dict[str, Any]]) -> dict[str, Any]:
+def _answer(db: Database, model: Datamodel, events: list[dict[str, Any]]) -> dict[str, Any]:
     counts = {name: TypedInt(0) for name in NOT_TABLES}
     counts["user"] = TypedInt(1)
-    counts.update({cls.lower(): TypedInt(len(table)) for cls, table in db.tables.items()})
+    counts.update({cls.lower(): TypedInt(len(db.tables[cls])) for cls in model.classes})
     return {
         "events": events,
         "valid_ref_counts": counts,

@@ -72,18 +72,20 @@ def get_all(call: Call) -> list[str]:
 
 
 def get_record(call: Call, ref: str) -> dict[str, Any]:
-    return copy.deepcopy(call.db.get(call.method.cls, ref))
+    return call.model.shown(call.method.cls, call.db.get(call.method.cls, ref))
 
 
 def get_all_records(call: Call) -> dict[str, Any]:
-    return copy.deepcopy(call.db.tables[call.method.cls])
+    cls = call.method.cls
+    return {ref: call.model.shown(cls, r) for ref, r in call.db.tables[cls].items()}
 
 
 def get_all_records_where(call: Call, expression: str) -> dict[str, Any]:
-    cls = call.machine.site.model.classes[call.method.cls]
+    cls = call.model.classes[call.method.cls]
     matches = where.parse(expression, {f.column: f for f in cls.fields.values()})
     table = call.db.tables[call.method.cls]
-    return {ref: copy.deepcopy(record) for ref, record in table.items() if matches(ref, record)}
+    found = ((ref, record) for ref, record in table.items() if matches(ref, record))
+    return {ref: call.model.shown(call.method.cls, record) for ref, record in found}
 
 
 def get_all_where(call: Call, expression: str) -> list[str]:
@@ -100,7 +102,7 @@ def get_by_name_label(call: Call, label: str) -> list[str]:
 
 def create(call: Call, given: dict[str, Any]) -> str:
     """A constructor: known fields of the record are taken, the rest has its default."""
-    model = call.machine.site.model
+    model = call.model
     cls = model.classes[call.method.cls]
     values = {
         name: model.decoder.decode(cls.fields[name].kind, value)

@@ -9,6 +9,7 @@ PLACEMENT = frozenset(["provision", "vm_resume", "vm_migrate"])
 LEAVING = frozenset(["evacuate", "reboot", "shutdown"])
 EXCLUSIVE = frozenset(["reboot", "shutdown", "apply_updates"])
 SHOWN = ["vm_migrate", "provision", "vm_resume", "enable", "evacuate", "vm_start"]
+CAME_WITH = {"enable": (23, 9), "apply_updates": (1, 301)}
 
 
 def conflict(db: Database, host: str, operation: str) -> tuple[str, str] | None:
@@ -38,7 +39,8 @@ def refresh(db: Database, host: str) -> None:
         hidden |= {"reboot", "apply_updates"}
     if running & PLACEMENT:
         hidden |= LEAVING
-    db.set("host", host, allowed_operations=[o for o in shown if o not in hidden])
+    known = [o for o in shown if db.level.since(*CAME_WITH.get(o, ()))]
+    db.set("host", host, allowed_operations=[o for o in known if o not in hidden])
 
 
 def begin(db: Database, host: str, operation: str, task: str) -> None:

@@ -54,6 +54,7 @@ async def _check_and_enter(call: Call, remote: Process, address: str, *, force: 
             force=force,
             known_editions=call.machine.profile.editions,
             licence_daemon=call.machine.hardware.licence_daemon,
+            level=call.level,
         )
     )
     await call.clock.sleep(timings.checks * 2 / 3)

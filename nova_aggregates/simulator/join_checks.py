@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nova_aggregates.simulator.database import Database, Record
 from nova_aggregates.simulator.errors import ApiError
+from nova_aggregates.simulator.levels import LEVELS, NEWEST, Level
 
 RESTRICTED_POOL_SIZE = 3
 
@@ -46,12 +47,15 @@ class Join:
     force: bool = False
     known_editions: tuple[str, ...] = ()  # from the least to the most
     licence_daemon: bool = True
+    level: Level = LEVELS[NEWEST]  # the joiner's: it is the one that checks
 
 
 def run(join: Join) -> None:
     """Raises the ApiError of the first check that fails; force skips homogeneity alone."""
     for check in CHECKS:
         if check is homogeneous and join.force:
+            continue
+        if not join.level.since(*CAME_WITH.get(check, ())):
             continue
         check(join)
 
@@ -408,3 +412,14 @@ CHECKS: tuple[Callable[[Join], None], ...] = (
     no_updates_under_way,
     storage_managers_suffice,
 )
+
+# The builds of xapi that made these checks first; the others are older than all levels.
+CAME_WITH: dict[Callable[[Join], None], tuple[int, ...]] = {
+    cluster_network_fits: (25, 20),
+    no_mandatory_guidance: (24, 31),
+    same_tls_verification: (1, 297),
+    no_authority_conflicts: (1, 297),
+    no_purpose_conflicts: (26, 13),
+    no_updates_under_way: (1, 301),
+    storage_managers_suffice: (24, 37),
+}

@@ -87,7 +87,7 @@ async def start_master(machine: Machine) -> None:
     db = machine.disk.database
     fresh = db is None
     if db is None:
-        db = Database(machine.site.model)
+        db = Database(machine.site.model, machine.level)
         host = records.create_pool(db, machine)
         machine.disk.database = db
         if machine.profile.storage:

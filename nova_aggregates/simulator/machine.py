@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nova_aggregates.simulator.certificates import HostCertificate
 from nova_aggregates.simulator.clock import Clock
 from nova_aggregates.simulator.database import Database
+from nova_aggregates.simulator.datamodel import Datamodel, load
 from nova_aggregates.simulator.errors import ApiError
+from nova_aggregates.simulator.levels import LEVELS, NEWEST, Level
 from nova_aggregates.simulator.profile import Profile
 from nova_aggregates.simulator.values import new_uuid
 
@@ -76,7 +78,7 @@ class Hardware:
 
     cpu_vendor: str = "GenuineIntel"
     software: dict[str, str] = field(default_factory=dict)
-    api_version: tuple[int, int] = (2, 23)
+    level: str = NEWEST  # a name of levels.LEVELS
     edition: str = ""
     restrictions: dict[str, str] = field(default_factory=dict)  # licence features
     sm_features: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -164,6 +166,15 @@ class Machine:
     @property
     def clock(self) -> Clock:
         return self.site.clock
+
+    @property
+    def level(self) -> Level:
+        return LEVELS[self.hardware.level]
+
+    @property
+    def model(self) -> Datamodel:
+        """What its API is made of."""
+        return load(self.hardware.level)
 
     @property
     def profile(self) -> Profile:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nova_aggregates.simulator.builder import BadAddress, Plan
 from nova_aggregates.simulator.control import Control
+from nova_aggregates.simulator.levels import LEVELS, NEWEST
 from nova_aggregates.simulator.profile import PROFILES
 from nova_aggregates.simulator.server import PortInUse, Simulation, write_inventory
 
@@ -54,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--profile", choices=sorted(PROFILES), default="standard", help="the kind of hosts")
     add(
+        "--xapi",
+        choices=tuple(LEVELS),
+        default=NEWEST,
+        help="the API level: what came later is not there (default %(default)s)",
+    )
+    add(
         "--other-vendor",
         default="",
         metavar="N,…",
@@ -87,6 +94,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         shared_storage=options.shared_storage == "first",
         storage_of_pools=options.shared_storage == "pools",
         other_vendor=other,
+        xapi=options.xapi,
     )
 
 

@@ -41,11 +41,25 @@ BLOCKING = frozenset(
     ]
 )
 RETRY = 0.25
+# Operations that older releases did not mark: there they exclude nothing.
+CAME_WITH: dict[str, tuple[int, ...]] = {
+    "ha_enable": (),
+    "ha_disable": (),
+    "cluster_create": (),
+    "designate_new_master": (1, 249),
+    "sync_bundle": (24, 20),
+    "exchange_crls_on_join": (26, 13),
+}
+OTHERS_CAME_WITH = (1, 297)
+
+
+def marked(db: Database, operation: str) -> bool:
+    return db.level.since(*CAME_WITH.get(operation, OTHERS_CAME_WITH))
 
 
 def refresh_allowed(db: Database) -> None:
     running = set(db.pool_record["current_operations"].values())
-    allowed = [] if running & BLOCKING else list(ALL)
+    allowed = [] if running & BLOCKING else [o for o in ALL if marked(db, o)]
     if db.pool_record["ha_enabled"]:
         allowed = ["ha_disable", *(o for o in allowed if o not in ("ha_enable", "eject"))]
     db.set("pool", db.pool, allowed_operations=allowed)
@@ -62,6 +76,9 @@ async def pool_operation(
     """
     if db.pool_record["is_psr_pending"]:
         raise ApiError("POOL_SECRET_ROTATION_PENDING")
+    if not marked(db, operation):
+        yield
+        return
     deadline = clock.now() + limit
     while db.pool_record["current_operations"]:
         other_task, other = next(iter(db.pool_record["current_operations"].items()))

@@ -6,15 +6,14 @@ import functools
 import hashlib
 from typing import Any
 
-from nova_aggregates.simulator import certificates, pool_operations
+from nova_aggregates.simulator import certificates, host_operations, pool_operations
 from nova_aggregates.simulator.database import Database, Record
 from nova_aggregates.simulator.datamodel import read_data
 from nova_aggregates.simulator.errors import NULL_REF
+from nova_aggregates.simulator.levels import TLS_VERIFICATION
 from nova_aggregates.simulator.machine import Machine
 from nova_aggregates.simulator.values import EPOCH, new_ref
 
-HOST_OPERATIONS = ["vm_migrate", "provision", "vm_resume", "enable", "evacuate", "vm_start"]
-DISABLED_OPERATIONS = [*HOST_OPERATIONS, "apply_updates", "reboot", "shutdown"]
 INTERNAL_NETWORK: dict[str, Any] = {
     "name_label": "Host internal management network",
     "name_description": "Network on which guests will be assigned a private link-local IP address "
@@ -40,6 +39,7 @@ def facts() -> dict[str, Any]:
 def software_version(machine: Machine) -> dict[str, str]:
     return {
         **facts()["software_version"],
+        **machine.level.software,
         **machine.profile.software,
         **machine.hardware.software,
         "hostname": machine.name,
@@ -69,7 +69,7 @@ def seconds(moment: float) -> str:
 def host_fields(machine: Machine) -> Record:
     """What a host writes into its own record at each start (dbsync_slave.ml)."""
     known = facts()
-    major, minor = machine.hardware.api_version
+    major, minor = machine.level.api
     return {
         "hostname": machine.name,
         "address": machine.address,
@@ -121,10 +121,11 @@ def create_host(db: Database, machine: Machine, **values: Any) -> str:
         "ntp_mode": "Disabled",
         "timezone": "Etc/UTC",
         "local_cache_sr": NULL_REF,
-        "allowed_operations": list(HOST_OPERATIONS),
     }
     record.update(values)
-    return db.create("host", **record)
+    host = db.create("host", **record)
+    host_operations.refresh(db, host)
+    return host
 
 
 def create_control_domain(db: Database, machine: Machine, host: str) -> str:
@@ -318,7 +319,9 @@ def create_pool(db: Database, machine: Machine) -> str:
         restrictions=license_params(machine),
         ha_cluster_stack="xhad",
         coordinator_bias=True,
-        tls_verification_enabled=machine.profile.pool_tls and not machine.disk.ejected,
+        tls_verification_enabled=machine.profile.pool_tls
+        and not machine.disk.ejected
+        and machine.level.since(*TLS_VERIFICATION),
         telemetry_uuid=new_ref(),
         telemetry_frequency="weekly",
         telemetry_next_collection=machine.clock.stamp(),

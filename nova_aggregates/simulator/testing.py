@@ -42,6 +42,7 @@ from typing import Any, Self
 
 from nova_aggregates.simulator import changes
 from nova_aggregates.simulator.builder import Plan
+from nova_aggregates.simulator.levels import NEWEST
 from nova_aggregates.simulator.profile import PROFILES
 from nova_aggregates.simulator.server import PortInUse, Simulation
 
@@ -81,6 +82,7 @@ class SimulatedSite:
         guests: bool = False,
         shared_storage: bool = True,
         other_vendor: tuple[int, ...] = (),
+        xapi: str = NEWEST,
     ) -> None:
         self._options: dict[str, Any] = {
             "hosts": hosts,
@@ -90,6 +92,7 @@ class SimulatedSite:
             "guests": guests,
             "shared_storage": shared_storage,
             "other_vendor": other_vendor,
+            "xapi": xapi,
         }
         self.time_scale = time_scale
         self._loop = asyncio.new_event_loop()

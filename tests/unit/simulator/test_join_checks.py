@@ -383,7 +383,9 @@ CASES = [
     ),
     Case(
         "31 purposes of a pinned one",
-        certificates("pinned", fingerprint_sha256="AA", purpose=(["ldaps", "licensing"], ["ldaps"])),
+        certificates(
+            "pinned", fingerprint_sha256="AA", purpose=(["ldaps", "licensing"], ["ldaps"])
+        ),
         trusted_refs,
     ),
     Case(
