@@ -50,6 +50,7 @@ EXTRAS = {
     "test": [
         "pytest>=8.3,<10",
         "pytest-timeout>=2.3,<3",
+        "pytest-xdist>=3.6,<4",
         "hypothesis>=6.120,<7",
         "gabbi>=4,<5",
         "ruff==0.17.5",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import closing
 from tests.resilience.kills import Rehearsal, rehearse
 from tests.resilience.ledger import Ledger
 from tests.resilience.processes import Launcher
@@ -13,6 +14,7 @@ from tests.resilience.witness import WitnessedSite
 TIME_SCALE = 500.0
 ALL = "--resilience-all"
 ledger = Ledger()
+closing.REPORTS.append(lambda: [f"resilience: {line}" for line in ledger.lines()])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,11 +25,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="tests/resilience: try every point of interruption (about an hour), not only each "
         "step, each changing call and some of the others. Give tests/resilience as an argument.",
     )
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in ledger.lines():
-        terminalreporter.write_line(f"resilience: {line}")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests import closing
+
+KEY = "closing_lines"
+_from_workers: list[str] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)  # of pytest-xdist
+    if output is not None:
+        output[KEY] = closing.lines()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _from_workers.extend(getattr(node, "workeroutput", {}).get(KEY, ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in [*_from_workers, *closing.lines()]:
+        terminalreporter.write_line(line)
