@@ -133,6 +133,12 @@ class OperationLost(NovaAggregatesError):
     template = "Operation {uuid} now belongs to another manager (fencing number {fence} is old)."
 
 
+class LockLost(OperationLost):
+    """The lock service may have given the lock to somebody else: as if that one had begun."""
+
+    template = "The lock {name} is no longer held."
+
+
 class IllegalMove(NovaAggregatesError):
     """A state change that the table of legal moves does not have; always a defect of ours."""
 

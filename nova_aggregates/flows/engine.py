@@ -196,7 +196,7 @@ class Runner:
                 operation.fence,
                 operation.requester.request_id,
             )
-            left = self._executor.run(operation) is Verdict.LEFT
+            left = self._executor.run(operation, lock) is Verdict.LEFT
         except OperationLost:
             left = False  # Another manager ended it since we looked.
         except NovaAggregatesError as reason:
@@ -207,10 +207,7 @@ class Runner:
             self._release(found, lock, left)
 
     def _release(self, operation: Operation, lock: AggregateLock, left: bool) -> None:
-        try:
-            lock.release()
-        except Exception:
-            LOG.exception("runner.lock_not_released aggregate=%s", operation.aggregate_id)
+        lock.release()
         with self._guard:
             self._busy.pop(operation.aggregate_id, None)
             if left:

@@ -17,6 +17,7 @@ from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError,
 from nova_aggregates.flows import add_host, change_master, remove_host, rename_pool
 from nova_aggregates.flows.backoff import NEVER, Backoff
 from nova_aggregates.flows.hypervisor import Hypervisor
+from nova_aggregates.flows.locks import AggregateLock
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
 from nova_aggregates.flows.persistence import Logbooks
 from nova_aggregates.flows.work import Managers, Timing, Work
@@ -57,10 +58,10 @@ class Executor:
         self._stop = stop
         self._backoff = backoff
 
-    def run(self, operation: Operation) -> Verdict:
+    def run(self, operation: Operation, lock: AggregateLock | None = None) -> Verdict:
         """Go on with the operation until it has ended or must be left. Never raises an Exception:
         a defect of ours ends the operation, not the manager."""
-        work = Work(operation, self._managers, self._hypervisor, self._timing, self._stop)
+        work = Work(operation, self._managers, self._hypervisor, self._timing, self._stop, lock)
         try:
             failed = self._attempt(work)
             self._end(operation, failed)

@@ -55,7 +55,7 @@ class ManagerService(service.ServiceBase):
             PoolManager(database, secrets),
         )
         hypervisor = XenServer(conf)
-        self._locks = Locks(conf.coordination.backend_url)
+        self._locks = Locks(conf.coordination.backend_url, namespace=conf.coordination.namespace)
         self._runner = Runner(
             RunnerSettings.from_conf(conf),
             managers,

@@ -22,9 +22,10 @@ from oslo_config import cfg
 from nova_aggregates.exceptions import (
     ConfigurationInvalid,
     DatabaseUnavailable,
+    LockLost,
     LockServiceUnavailable,
 )
-from nova_aggregates.flows.locks import Locks
+from nova_aggregates.flows.locks import AggregateLock, Locks
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.webhooks import WebhookManager
 from nova_aggregates.objects import OperationEvent
@@ -101,17 +102,18 @@ class Webhooks:
                 lock = self._locks.acquire_named(lock_name)
                 if lock is not None:
                     try:
-                        self._drain(url, name)
+                        self._drain(url, name, lock)
                     finally:
                         lock.release()
-            except (DatabaseUnavailable, LockServiceUnavailable) as reason:
+            except (DatabaseUnavailable, LockLost, LockServiceUnavailable) as reason:
                 LOG.debug("webhook.waits webhook=%s reason=%s", name, reason)
             except Exception:
                 LOG.exception("webhook.defect webhook=%s", name)
             self._stop.wait(self._settings.interval)
 
-    def _drain(self, url: str, name: str) -> None:
+    def _drain(self, url: str, name: str, lock: AggregateLock) -> None:
         while not self._stop.is_set():
+            lock.confirm()
             position = self._cursors.position(url)
             events = self._operations.events_after(position, BATCH)
             for event in events:

@@ -16,6 +16,7 @@ from oslo_config import cfg
 from nova_aggregates.exceptions import AggregateNotFound
 from nova_aggregates.flows.hypervisor import Hypervisor, Session
 from nova_aggregates.flows.inventory import inventory_of
+from nova_aggregates.flows.locks import AggregateLock
 from nova_aggregates.flows.outcome import Interrupted, NotYet, StepFailed
 from nova_aggregates.flows.recorded import EVENT as XENAPI
 from nova_aggregates.flows.recorded import RecordedHypervisor
@@ -95,6 +96,7 @@ class Work:
     """One operation in the hands of this process.
 
     ``stop`` is set when the manager shuts down: the operation is left at the next safe point.
+    ``lock`` is the aggregate's; an operation that only looks has none.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Work:
         hypervisor: Hypervisor,
         timing: Timing,
         stop: threading.Event,
+        lock: AggregateLock | None = None,
     ) -> None:
         self.operation = operation
         self.aggregate_id = operation.aggregate_id
@@ -112,6 +115,7 @@ class Work:
         self.timing = timing
         self.learned = False  # whether the first step has said where the host stands
         self._stop = stop
+        self._lock = lock
 
     def _record_call(self, line: Mapping[str, str | float]) -> None:
         operation = self.operation
@@ -125,10 +129,13 @@ class Work:
         self.managers.operations.event(operation, XENAPI, line)
 
     def _require_mine(self) -> None:
-        """Whoever gets the lock that this manager lost takes the operation, too.
+        """Both the lock service and the database must say so: whoever gets a lock that was lost
+        takes the operation, too, but not at once.
 
-        :raises OperationLost: that has happened.
+        :raises OperationLost: it is, or may be, another manager's.
         """
+        if self._lock is not None:
+            self._lock.confirm()
         self.managers.operations.cancel_wanted(self.operation)
 
     # Time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,7 @@ class Bench:
         self.path = directory / "service.sqlite"
         self.key = directory / "key"
         self.locks_url = f"file://{directory}/locks"
+        self.namespace = f"test-{uuid.uuid4().hex[:12]}"
         shutil.copy(template, self.path)
         shutil.copy(template.with_suffix(".key"), self.key)
         self.database = database or Database(f"sqlite:///{self.path}")
@@ -81,7 +83,7 @@ class Bench:
 
     def runner(self, timing: Timing = FAST, settings: RunnerSettings = SETTINGS) -> Runner:
         """Another runner, not yet started."""
-        locks = Locks(self.locks_url)
+        locks = Locks(self.locks_url, namespace=self.namespace)
         self.locks.append(locks)
         runner = Runner(settings, self.managers, self.hypervisor, timing, self.logbooks, locks)
         self.runners.append(runner)
