@@ -52,6 +52,13 @@ class ZoneChangeRefused(NovaAggregatesError):
     )
 
 
+class ZoneRequired(NovaAggregatesError):
+    template = (
+        "Aggregate {aggregate_id} cannot be left without an availability zone: an empty name is "
+        "none."
+    )
+
+
 class HostNotFound(NovaAggregatesError):
     template = "Host {host} could not be found. Hosts are registered with POST /os-hosts."
 
@@ -84,6 +91,26 @@ class HostZoneMismatch(NovaAggregatesError):
     template = (
         "Host {host} is in the zone {host_zone}; aggregate {aggregate_id} is in the zone {zone}."
     )
+
+
+class ServiceNotFound(NovaAggregatesError):
+    template = "Service {service} could not be found."
+
+
+class HypervisorNotFound(NovaAggregatesError):
+    template = "Hypervisor {hypervisor} could not be found."
+
+
+class HypervisorNoMatch(NovaAggregatesError):
+    template = "No hypervisor matching '{pattern}' could be found."
+
+
+class MarkerNotFound(NovaAggregatesError):
+    template = "The marker {marker} could not be found."
+
+
+class HostDown(NovaAggregatesError):
+    template = "Host {host} is down: {reason}"
 
 
 class OperationNotFound(NovaAggregatesError):

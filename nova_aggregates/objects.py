@@ -118,6 +118,22 @@ class Inventory:
     disk_gb_used: int
     running_vms: int
     product: str  # brand and version, for people
+    version: str = ""  # of the product
+    cpu_vendor: str = ""
+    cpu_model: str = ""
+    cpu_sockets: int = 0
+    memory_mb_claimed: int = 0  # what the guests here may use at most
+    disk_gb_claimed: int = 0  # what the disks in the storage here may grow to
+    workload: int = 0  # tasks on the guests here
+    boot_time: float = 0.0  # Unix seconds; 0: not told
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Guest:
+    """A virtual machine that was on a host when it was last seen."""
+
+    uuid: str
+    name: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,6 +169,33 @@ class Host:
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
     holdings: Holdings | None = None  # None: nobody has looked yet
+    contact_lost_at: datetime.datetime | None = None  # since then every reading has failed
+    contact_lost_reason: str | None = None
+    forced_down: bool = False  # somebody knows better than we that it is down
+
+
+class ZoneRule(enum.StrEnum):
+    """Where the availability zone of a host comes from."""
+
+    HOSTS = "hosts"  # v1.1: from its registration; aggregates take hosts of their own zone only
+    AGGREGATES = "aggregates"  # v2.1: from its aggregates, of which all say the same
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Service:
+    """The compute service of a host. Its number and uuid are the host's."""
+
+    host: Host
+    zone: str
+    up: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hypervisor:
+    """A host with what it has and what of it is in use. Its number and uuid are the host's."""
+
+    service: Service
+    guests: tuple[Guest, ...] | None = None  # None: nobody asked for them
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -33,6 +33,18 @@ OPTS = [
     cfg.IntOpt(
         "backlog", default=1024, min=1, help="Length of the queue of unaccepted connections."
     ),
+    cfg.StrOpt(
+        "default_availability_zone",
+        default="nova",
+        help="The zone that v2.1 shows for hosts that no aggregate gives one.",
+    ),
+    cfg.FloatOpt(
+        "service_down_time",
+        default=180.0,
+        min=0.1,
+        help="Seconds without a word from a host after which its service is shown as down. More "
+        "than [manager] observe_interval.",
+    ),
     cfg.IntOpt(
         "max_connections", default=1000, min=1, help="Connections that one worker serves at a time."
     ),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from nova_aggregates.db.aggregates import is_id, storable
-from nova_aggregates.db.tables import NAME_LENGTH, hosts
-from nova_aggregates.objects import Holdings, Host, HostStatus, Inventory, MaintenanceMode, Trust
+from nova_aggregates.db.tables import NAME_LENGTH, host_guests, hosts
+from nova_aggregates.objects import (
+    Guest,
+    Holdings,
+    Host,
+    HostStatus,
+    Inventory,
+    MaintenanceMode,
+    Trust,
+)
 
 
 def host_of(row: Row) -> Host:
@@ -36,6 +44,9 @@ def host_of(row: Row) -> Host:
         created_at=row.created_at,
         updated_at=row.updated_at,
         holdings=holdings_of(row.holdings),
+        contact_lost_at=row.contact_lost_at,
+        contact_lost_reason=row.contact_lost_reason,
+        forced_down=bool(row.forced_down),
     )
 
 
@@ -56,7 +67,7 @@ def _inventory(stored: dict[str, Any] | None) -> Inventory | None:
         return None
     # A field that another release stored, or did not store yet, must not make hosts unreadable.
     defaults: dict[str, Any] = {
-        field.name: "" if field.name == "product" else 0 for field in dataclasses.fields(Inventory)
+        field.name: "" if field.type == "str" else 0 for field in dataclasses.fields(Inventory)
     }
     return Inventory(**{name: stored.get(name, default) for name, default in defaults.items()})
 
@@ -71,6 +82,12 @@ def fetch_all(connection: Connection, *, zone: str | None = None) -> list[Host]:
     return [host_of(row) for row in connection.execute(statement)]
 
 
+def fetch_page(connection: Connection, *, after: int, limit: int | None) -> list[Host]:
+    """At most ``limit`` hosts with a higher number than ``after``, in order."""
+    statement = sa.select(hosts).where(hosts.c.id > after).order_by(hosts.c.id).limit(limit)
+    return [host_of(row) for row in connection.execute(statement)]
+
+
 def by_name(connection: Connection, name: str, *, locked: bool = False) -> Row | None:
     """The row of the host with exactly this name."""
     if not storable(name) or len(name) > NAME_LENGTH:
@@ -81,6 +98,11 @@ def by_name(connection: Connection, name: str, *, locked: bool = False) -> Row |
 def by_id(connection: Connection, host_id: int, *, locked: bool = False) -> Row | None:
     """The row of the host with this number."""
     return _one(connection, hosts.c.id == host_id, locked) if is_id(host_id) else None
+
+
+def by_uuid(connection: Connection, uuid: str, *, locked: bool = False) -> Row | None:
+    """The row of the host with this uuid, which is ours and not XenServer's."""
+    return _one(connection, hosts.c.uuid == uuid, locked) if storable(uuid) else None
 
 
 def by_address(connection: Connection, address: str, port: int) -> Row | None:
@@ -119,6 +141,27 @@ def change(connection: Connection, host_id: int, **values: Any) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
+def guests_of(connection: Connection, host_ids: Collection[int]) -> dict[int, tuple[Guest, ...]]:
+    """The guests that were on each host when it was last seen."""
+    statement = sa.select(host_guests).where(host_guests.c.host_id.in_(sorted(host_ids)))
+    return {
+        row.host_id: tuple(Guest(uuid, name) for uuid, name in row.guests)
+        for row in connection.execute(statement)
+    }
+
+
+def write_guests(connection: Connection, host_id: int, guests: Collection[Guest]) -> None:
+    """Keep these and no others. The host's row must be locked."""
+    stored = [[guest.uuid, guest.name] for guest in guests]
+    mine = host_guests.c.host_id == host_id
+    found = connection.execute(sa.select(host_guests.c.guests).where(mine)).first()
+    if found is None:
+        connection.execute(sa.insert(host_guests).values(host_id=host_id, guests=stored))
+    elif found.guests != stored:
+        connection.execute(sa.update(host_guests).where(mine).values(guests=stored))
+
+
 def delete(connection: Connection, host_id: int) -> None:
     """Remove the row. Operations that name the host stay, with its name."""
+    connection.execute(sa.delete(host_guests).where(host_guests.c.host_id == host_id))
     connection.execute(sa.delete(hosts).where(hosts.c.id == host_id))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
@@ -29,6 +32,29 @@ def of_host(connection: Connection, host_id: int) -> list[Row]:
         .order_by(aggregate_hosts.c.id)
     )
     return list(connection.execute(statement))
+
+
+def zones(
+    connection: Connection, host_ids: Collection[int] | None = None, *, besides: int | None = None
+) -> dict[int, set[str]]:
+    """The zones that aggregates give their hosts, by host.
+
+    :param host_ids: of these hosts only.
+    :param besides: an aggregate that does not count.
+    """
+    statement = (
+        sa.select(aggregate_hosts.c.host_id, aggregates.c.availability_zone)
+        .join(aggregates, aggregates.c.id == aggregate_hosts.c.aggregate_id)
+        .where(aggregates.c.availability_zone.is_not(None))
+    )
+    if host_ids is not None:
+        statement = statement.where(aggregate_hosts.c.host_id.in_(sorted(host_ids)))
+    if besides is not None:
+        statement = statement.where(aggregate_hosts.c.aggregate_id != besides)
+    found: defaultdict[int, set[str]] = defaultdict(set)
+    for host_id, zone in connection.execute(statement):
+        found[host_id].add(zone)
+    return found
 
 
 def exist(connection: Connection, aggregate_id: int) -> bool:

@@ -83,11 +83,34 @@ hosts = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant),
     sa.Column("holdings", Json),
+    sa.Column("contact_lost_at", Instant),
+    sa.Column("contact_lost_reason", LongText),
+    sa.Column(
+        "forced_down",
+        sa.Boolean(create_constraint=False),
+        nullable=False,
+        server_default=sa.false(),
+    ),
     sa.UniqueConstraint("uuid", name="uniq_hosts_uuid"),
     sa.UniqueConstraint("name", name="uniq_hosts_name"),
     sa.UniqueConstraint("address", "port", name="uniq_hosts_address_port"),
     sa.Index("ix_hosts_zone", "zone"),
     **OPTIONS,
+)
+
+# Beside the hosts, because lists of hosts do not want it.
+host_guests = sa.Table(
+    "host_guests",
+    metadata,
+    sa.Column(
+        "host_id",
+        sa.Integer,
+        sa.ForeignKey("hosts.id", name="fk_host_guests_host"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("guests", Json, nullable=False),  # [[uuid, name], ...]
+    **PLAIN_OPTIONS,
 )
 
 aggregate_hosts = sa.Table(

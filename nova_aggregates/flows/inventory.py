@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from nova_aggregates.objects import Holdings, Inventory
+from nova_aggregates.objects import Guest, Holdings, Inventory
 from nova_aggregates.xenapi.types import HostView
 
 MIB = 2**20
@@ -24,7 +24,24 @@ def inventory_of(view: HostView) -> Inventory:
         disk_gb_used=has.disk_used_bytes // GIB,
         running_vms=sum(guest.power_state == "Running" for guest in view.guests),
         product=view.product,
+        version=view.version,
+        cpu_vendor=view.cpu.vendor,
+        cpu_model=view.cpu.model,
+        cpu_sockets=view.cpu.sockets,
+        memory_mb_claimed=sum(guest.memory_bytes for guest in view.guests) // MIB,
+        disk_gb_claimed=has.disk_allocated_bytes // GIB,
+        workload=sum(len(guest.current_operations) for guest in view.guests),
+        boot_time=view.boot_time or 0.0,
     )
+
+
+def guests_of(view: HostView) -> tuple[Guest, ...]:
+    """The guests on the host, by name."""
+    return tuple(sorted((Guest(guest.uuid, guest.name) for guest in view.guests), key=_by_name))
+
+
+def _by_name(guest: Guest) -> tuple[str, str]:
+    return guest.name, guest.uuid
 
 
 def holdings_of(guests: Iterable[str], disks: Iterable[str], storage: Iterable[str]) -> Holdings:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError
 from nova_aggregates.flows.hypervisor import Hypervisor
-from nova_aggregates.flows.inventory import NOTHING, inventory_of
+from nova_aggregates.flows.inventory import NOTHING, guests_of, inventory_of
 from nova_aggregates.flows.work import MANY, Managers, endpoint_of
 from nova_aggregates.objects import Holdings, Host, OperationState, Pool
 from nova_aggregates.xenapi.errors import XenError
@@ -170,11 +170,13 @@ class HostWatch:
             inventory=inventory_of(view),
             seen_at=_now(),
             holdings=held,
+            guests=guests_of(view),
         )
         if self._trouble.pop(host.name, None):
             LOG.info("host.seen_again host=%s", host.name)
 
     def _note(self, host: Host, code: str, reason: str) -> None:
+        self._managers.hosts.not_seen(host.id, _now(), f"{code}: {reason}")
         if self._trouble.get(host.name) != code:
             self._trouble[host.name] = code
             LOG.warning("host.not_seen host=%s code=%s reason=%s", host.name, code, reason)

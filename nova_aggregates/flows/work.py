@@ -15,7 +15,7 @@ from oslo_config import cfg
 
 from nova_aggregates.exceptions import AggregateNotFound
 from nova_aggregates.flows.hypervisor import Hypervisor, Session
-from nova_aggregates.flows.inventory import inventory_of
+from nova_aggregates.flows.inventory import guests_of, inventory_of
 from nova_aggregates.flows.locks import AggregateLock
 from nova_aggregates.flows.outcome import Interrupted, NotYet, StepFailed
 from nova_aggregates.flows.recorded import EVENT as XENAPI
@@ -332,6 +332,7 @@ class Work:
             inventory=inventory_of(view),
             seen_at=datetime.datetime.now(datetime.UTC).replace(tzinfo=None),
             holdings=holdings,
+            guests=guests_of(view),
         )
 
     # XenServer

@@ -3,8 +3,10 @@
 from nova_aggregates.manager.aggregates import AggregateManager
 from nova_aggregates.manager.drift import DriftManager
 from nova_aggregates.manager.hosts import HostManager
+from nova_aggregates.manager.hypervisors import HypervisorManager
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.pools import PoolManager
+from nova_aggregates.manager.services import ServiceManager
 from nova_aggregates.manager.webhooks import WebhookManager
 from nova_aggregates.objects import Accepted
 
@@ -13,7 +15,9 @@ __all__ = [
     "AggregateManager",
     "DriftManager",
     "HostManager",
+    "HypervisorManager",
     "OperationManager",
     "PoolManager",
+    "ServiceManager",
     "WebhookManager",
 ]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, hosts, members, operations
+from nova_aggregates.db import aggregates, members, operations
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
@@ -19,10 +19,9 @@ from nova_aggregates.exceptions import (
     AggregateNameTaken,
     AggregateNotEmpty,
     AggregateNotFound,
-    ZoneChangeRefused,
-    ZoneUnknown,
 )
 from nova_aggregates.manager import desired, idempotency, importing, membership
+from nova_aggregates.manager import zones as zone_rules
 from nova_aggregates.manager.states import settle
 from nova_aggregates.objects import (
     Accepted,
@@ -37,6 +36,7 @@ from nova_aggregates.objects import (
     PlannedHosts,
     PoolImported,
     Requester,
+    ZoneRule,
 )
 
 LOG = logging.getLogger(__name__)
@@ -75,17 +75,18 @@ class AggregateManager:
         name: str,
         availability_zone: str | None,
         metadata: Mapping[str, str | None] | None = None,
+        zones: ZoneRule = ZoneRule.HOSTS,
         once: Once | None = None,
     ) -> Aggregate:
-        """A new aggregate. Without a zone (Compute API v2.1) no zone rule applies to it.
+        """A new aggregate. Without a zone (Compute API v2.1) it takes hosts of any.
 
         :raises AggregateNameTaken: a live aggregate has this name.
-        :raises ZoneUnknown: no host is in the zone.
+        :raises ZoneUnknown: v1.1, and no host is in the zone.
         """
         kept = {key: value for key, value in (metadata or {}).items() if value}
 
         def work(connection: Connection) -> Aggregate:
-            _require_zone(connection, availability_zone)
+            zone_rules.require_known(connection, zones, availability_zone)
             _require_free_name(connection, name)
             aggregate_id = aggregates.insert(
                 connection,
@@ -109,6 +110,7 @@ class AggregateManager:
         *,
         name: str | None = None,
         availability_zone: str | None = None,
+        zones: ZoneRule = ZoneRule.HOSTS,
         once: Once | None = None,
     ) -> Accepted:
         """Change the name, the zone or both; None leaves as it is. The pool's label follows the
@@ -116,16 +118,16 @@ class AggregateManager:
 
         :raises AggregateNotFound: there is none, or it is deleted.
         :raises AggregateNameTaken: another live aggregate has this name.
-        :raises ZoneUnknown: no host is in the zone.
-        :raises ZoneChangeRefused: a member is in another zone.
+        :raises ZoneUnknown: v1.1, and no host is in the zone.
+        :raises ZoneChangeRefused: a member would be in two zones.
         """
 
         def work(connection: Connection) -> Accepted:
-            row = membership.lock_live(connection, aggregate_id)
+            row = _lock(connection, aggregate_id, moves=availability_zone is not None)
             values: dict[str, Any] = {}
             operation = None
             if availability_zone not in (None, row.availability_zone):
-                _require_zone_fits(connection, aggregate_id, availability_zone)
+                zone_rules.require_members_fit(connection, zones, row, availability_zone)
                 values["availability_zone"] = availability_zone
             if name not in (None, row.name):
                 _require_free_name(connection, name)
@@ -176,6 +178,7 @@ class AggregateManager:
         aggregate_id: int,
         host_name: str,
         *,
+        zones: ZoneRule = ZoneRule.HOSTS,
         once: Once | None = None,
     ) -> Accepted:
         """Make the host a member, and queue the operation that lets it join the pool.
@@ -184,12 +187,12 @@ class AggregateManager:
         :raises HostNotFound: no host has exactly this name.
         :raises HostInThisAggregate: it is a member already.
         :raises HostInAnotherAggregate: it is a member of another pool.
-        :raises HostZoneMismatch: it is in another zone than the aggregate.
+        :raises HostZoneMismatch: it would be in two zones.
         """
 
         def work(connection: Connection) -> Accepted:
             host, row = membership.lock_host_and_aggregate(connection, aggregate_id, host_name)
-            operation = membership.add(connection, requester, host, row)
+            operation = membership.add(connection, requester, host, row, zones)
             settle(connection, row)
             return Accepted(membership.answer(connection, row.id), operation)
 
@@ -233,6 +236,7 @@ class AggregateManager:
         hosts: Sequence[str],
         master: str | None = None,
         *,
+        zones: ZoneRule = ZoneRule.HOSTS,
         once: Once | None = None,
     ) -> PlannedHosts:
         """Make these hosts, and no others, the members: new ones are added in the given order,
@@ -246,7 +250,7 @@ class AggregateManager:
         """
 
         def work(connection: Connection) -> PlannedHosts:
-            return desired.plan(connection, requester, aggregate_id, hosts, master)
+            return desired.plan(connection, requester, aggregate_id, hosts, master, zones)
 
         return self._change("aggregate.hosts_set", requester, aggregate_id, work, once)
 
@@ -257,6 +261,7 @@ class AggregateManager:
         action: Action,
         host_name: str,
         *,
+        zones: ZoneRule = ZoneRule.HOSTS,
         once: Once | None = None,
     ) -> Operation:
         """Queue a look at what would stop ``action`` (ADD_HOST or REMOVE_HOST); nothing changes.
@@ -267,7 +272,7 @@ class AggregateManager:
         def work(connection: Connection) -> Operation:
             host, row = membership.lock_host_and_aggregate(connection, aggregate_id, host_name)
             if action is Action.ADD_HOST:
-                membership.require_may_join(connection, host, row)
+                membership.require_may_join(connection, host, row, zones)
             else:
                 membership.require_member(connection, host, row)
             is_label = row.kind == AggregateKind.LABEL
@@ -308,19 +313,27 @@ class AggregateManager:
         aggregate_id: int,
         metadata: Mapping[str, str | None],
         *,
+        zones: ZoneRule = ZoneRule.HOSTS,
         once: Once | None = None,
     ) -> Aggregate:
-        """Set the keys that are given; None or "" removes a key, unknown or not.
+        """Set the keys that are given; None or "" removes a key, unknown or not. The key
+        availability_zone is the zone itself, for which the rules of :meth:`update` hold.
 
         :raises AggregateNotFound: there is no such aggregate.
+        :raises ZoneRequired: the zone would be removed.
+        :raises ZoneUnknown: see :meth:`update`.
+        :raises ZoneChangeRefused: see :meth:`update`.
         :raises AggregateKindFixed: the key hypervisor_pool would make a pool out of a label, or a
             label out of a pool, that is in use.
         """
 
         def work(connection: Connection) -> Aggregate:
-            row = membership.lock_live(connection, aggregate_id)
+            row = _lock(connection, aggregate_id, moves=zone_rules.METADATA_KEY in metadata)
+            wanted = dict(metadata)
+            if zone_rules.METADATA_KEY in wanted:
+                _move(connection, zones, row, wanted.pop(zone_rules.METADATA_KEY))
             old = aggregates.metadata_of(connection, row.id)
-            new = {key: value for key, value in {**old, **metadata}.items() if value}
+            new = {key: value for key, value in {**old, **wanted}.items() if value}
             kind = _kind_by(new)
             if kind != row.kind:
                 _require_unused(connection, row)
@@ -351,23 +364,16 @@ def _require_free_name(connection: Connection, name: str) -> None:
         raise AggregateNameTaken(name=name)
 
 
-def _require_zone(connection: Connection, zone: str | None) -> None:
-    if zone is None:
-        return
-    known = hosts.zones(connection)
-    if zone not in known:
-        raise ZoneUnknown(zone=zone, known=", ".join(known) or "(there is no host yet)")
+def _lock(connection: Connection, aggregate_id: int, *, moves: bool) -> Row:
+    """The aggregate's row, held; with its hosts when its zone may change."""
+    lock = zone_rules.lock_with_members if moves else membership.lock_live
+    return lock(connection, aggregate_id)
 
 
-def _require_zone_fits(connection: Connection, aggregate_id: int, zone: str) -> None:
-    strangers = [
-        f"{host.name} in {host.zone}"
-        for host in members.of_aggregate(connection, aggregate_id)
-        if host.zone != zone
-    ]
-    if strangers:
-        raise ZoneChangeRefused(aggregate_id=aggregate_id, zone=zone, hosts=", ".join(strangers))
-    _require_zone(connection, zone)
+def _move(connection: Connection, rule: ZoneRule, row: Row, zone: str | None) -> None:
+    zone_rules.require_members_fit(connection, rule, row, zone)
+    if zone != row.availability_zone:
+        aggregates.change(connection, row.id, availability_zone=zone)
 
 
 def _require_unused(connection: Connection, row: Row) -> None:

@@ -29,6 +29,7 @@ from nova_aggregates.objects import (
     Operation,
     OperationFailure,
     OperationState,
+    ZoneRule,
 )
 
 Note = Callable[[], None]
@@ -130,7 +131,7 @@ def _join_again(connection: Connection, aggregate: Row, host: Row, row: Row) -> 
     kept = [m for m in members.of_host(connection, host.id) if m.id == row.membership_id]
     if kept and row.state == OperationState.ERROR:
         return {}  # An error leaves the membership as it is.
-    membership.require_may_join(connection, host, aggregate)
+    membership.require_may_join(connection, host, aggregate, ZoneRule.AGGREGATES)
     number = members.add(connection, aggregate.id, host.id, AggregateKind.POOL)
     return {"membership_id": number}
 

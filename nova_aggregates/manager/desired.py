@@ -17,6 +17,7 @@ from nova_aggregates.objects import (
     PlannedHosts,
     PlannedStep,
     Requester,
+    ZoneRule,
 )
 
 
@@ -26,6 +27,7 @@ def plan(
     aggregate_id: int,
     names: Sequence[str],
     master: str | None,
+    rule: ZoneRule,
 ) -> PlannedHosts:
     """See ``AggregateManager.set_hosts``."""
     wanted = list(dict.fromkeys(names))
@@ -37,14 +39,14 @@ def plan(
     # All checks first: an operation that is rolled back leaves a gap in the events.
     for name in wanted:
         if name not in present:
-            membership.require_may_join(connection, known[name], row)
+            membership.require_may_join(connection, known[name], row, rule)
     if row.kind == AggregateKind.POOL:
         for host in leaving:
             membership.require_nothing_lost(host, None)
     steps = [_step(name, PlannedAction.KEEP) for name in present if name in wanted]
     for name in wanted:
         if name not in present:
-            operation = membership.add(connection, requester, known[name], row)
+            operation = membership.add(connection, requester, known[name], row, rule)
             steps.append(PlannedStep(name, PlannedAction.ADD_HOST, operation))
     if master is not None and _is_another(connection, row, known[master], steps):
         operation = operations.insert(

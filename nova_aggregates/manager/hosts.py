@@ -6,10 +6,11 @@ import dataclasses
 import datetime
 import logging
 import uuid as uuids
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from nova_aggregates.db import aggregates, hosts, members, operations, pools
 from nova_aggregates.db.clock import utcnow
@@ -20,6 +21,7 @@ from nova_aggregates.objects import (
     Aggregate,
     AggregateKind,
     Credentials,
+    Guest,
     Holdings,
     Host,
     HostRegistration,
@@ -114,13 +116,7 @@ class HostManager:
                 raise HostNotFound(host=name)
             for membership in members.of_host(connection, row.id):
                 raise HostInUse(host=name, aggregate=membership.name)
-            for operation in operations.unfinished(
-                connection, operations.operations.c.host_id == row.id
-            ):
-                raise HostBusy(host=name, operation=operation.uuid)
-            pools.forget_master(connection, row.id)
-            hosts.delete(connection, row.id)
-            aggregates.bump_generation(connection)
+            forget(connection, row)
 
         self._database.run(work)
         LOG.info("host.deleted host=%s request_id=%s", name, requester.request_id)
@@ -144,18 +140,49 @@ class HostManager:
         inventory: Inventory | None,
         seen_at: datetime.datetime,
         holdings: Holdings | None = None,
+        guests: Collection[Guest] | None = None,
     ) -> None:
-        """Note what the host said of itself. Without an inventory or holdings the last ones stay.
+        """Note what the host said of itself. Without an inventory, holdings or guests the last
+        ones stay.
 
         :raises HostNotFound: there is none.
         """
-        values: dict[str, Any] = {"xen_uuid": xen_uuid, "last_seen": seen_at}
+        values: dict[str, Any] = {
+            "xen_uuid": xen_uuid,
+            "last_seen": seen_at,
+            "contact_lost_at": None,
+            "contact_lost_reason": None,
+        }
         if inventory is not None:
             values["inventory"] = dataclasses.asdict(inventory)
         if holdings is not None:
             values["holdings"] = dataclasses.asdict(holdings)
-        # No bump: it would make every reader's copy of the lists stale once a minute and host.
-        self._change(host_id, bump=False, **values)
+
+        def work(connection: Connection) -> None:
+            # No bump: it would make every reader's copy of the lists stale once a minute and host.
+            if not hosts.change(connection, host_id, **values):
+                raise HostNotFound(host=f"number {host_id}")
+            if guests is not None:
+                hosts.write_guests(connection, host_id, guests)
+
+        self._database.run(work)
+
+    def not_seen(self, host_id: int, at: datetime.datetime, reason: str) -> None:
+        """Note that the host could not be read. The time of the first failure in a row stays.
+
+        :raises HostNotFound: there is none.
+        """
+
+        def work(connection: Connection) -> None:
+            row = hosts.by_id(connection, host_id, locked=True)
+            if row is None:
+                raise HostNotFound(host=f"number {host_id}")
+            if row.last_seen is not None and row.last_seen >= at:
+                return
+            since = row.contact_lost_at or at
+            hosts.change(connection, host_id, contact_lost_at=since, contact_lost_reason=reason)
+
+        self._database.run(work)
 
     def set_credentials(self, host_id: int, credentials: Credentials) -> None:
         """The host has other credentials now.
@@ -185,6 +212,25 @@ class HostManager:
                 aggregates.bump_generation(connection)
 
         self._database.run(work)
+
+
+def forget(connection: Connection, row: Row) -> None:
+    """Remove a locked host, and its memberships in labels.
+
+    :raises HostInUse: it is in a pool.
+    :raises HostBusy: an operation on it has not ended.
+    """
+    memberships = members.of_host(connection, row.id)
+    for membership in memberships:
+        if membership.kind == AggregateKind.POOL:
+            raise HostInUse(host=row.name, aggregate=membership.name)
+    for operation in operations.unfinished(connection, operations.operations.c.host_id == row.id):
+        raise HostBusy(host=row.name, operation=operation.uuid)
+    for membership in memberships:
+        members.remove(connection, membership.id)
+    pools.forget_master(connection, row.id)
+    hosts.delete(connection, row.id)
+    aggregates.bump_generation(connection)
 
 
 def _require_new(connection: Connection, registration: HostRegistration) -> None:

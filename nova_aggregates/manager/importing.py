@@ -17,7 +17,7 @@ from nova_aggregates.exceptions import (
     HostExists,
     HostInAnotherAggregate,
 )
-from nova_aggregates.manager import membership
+from nova_aggregates.manager import membership, zones
 from nova_aggregates.manager.states import settle
 from nova_aggregates.objects import (
     AggregateKind,
@@ -27,6 +27,7 @@ from nova_aggregates.objects import (
     ImportedPool,
     MaintenanceMode,
     PoolImported,
+    ZoneRule,
 )
 
 
@@ -43,6 +44,8 @@ def take_in(connection: Connection, pool: ImportedPool, secret: str) -> PoolImpo
             registered.append(host.name)
         number = _register(connection, pool, host, there, secret)
         numbers[host.xen_uuid] = number
+        if there is not None:
+            zones.require_host_fits(connection, ZoneRule.AGGREGATES, there, row)
         if _join(connection, row, host, number):
             joined.append(host.name if there is None else there.name)
     pools.write(

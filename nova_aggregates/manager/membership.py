@@ -13,9 +13,16 @@ from nova_aggregates.exceptions import (
     HostInThisAggregate,
     HostNotFound,
     HostNotInAggregate,
-    HostZoneMismatch,
 )
-from nova_aggregates.objects import Action, Aggregate, AggregateKind, Operation, Requester
+from nova_aggregates.manager import zones
+from nova_aggregates.objects import (
+    Action,
+    Aggregate,
+    AggregateKind,
+    Operation,
+    Requester,
+    ZoneRule,
+)
 
 
 def lock_live(connection: Connection, aggregate_id: int) -> Row:
@@ -53,12 +60,12 @@ def answer(connection: Connection, aggregate_id: int) -> Aggregate:
     return found
 
 
-def require_may_join(connection: Connection, host: Row, row: Row) -> None:
+def require_may_join(connection: Connection, host: Row, row: Row, rule: ZoneRule) -> None:
     """Do nothing when the host may become a member.
 
     :raises HostInThisAggregate: it is one already.
     :raises HostInAnotherAggregate: it is in another pool.
-    :raises HostZoneMismatch: it is in another zone.
+    :raises HostZoneMismatch: it would be in two zones.
     """
     for membership in members.of_host(connection, host.id):
         if membership.aggregate_id == row.id:
@@ -67,13 +74,7 @@ def require_may_join(connection: Connection, host: Row, row: Row) -> None:
             raise HostInAnotherAggregate(
                 host=host.name, aggregate=membership.name, other_id=membership.aggregate_id
             )
-    if row.availability_zone not in (None, host.zone):
-        raise HostZoneMismatch(
-            host=host.name,
-            host_zone=host.zone,
-            aggregate_id=row.id,
-            zone=row.availability_zone,
-        )
+    zones.require_host_fits(connection, rule, host, row)
 
 
 def require_member(connection: Connection, host: Row, row: Row) -> Row:
@@ -108,12 +109,14 @@ def require_nothing_lost(host: Row, confirm: str | None) -> None:
     raise HoldingsNotEmpty(host=host.name, lost=lost, digest=holdings.digest)
 
 
-def add(connection: Connection, requester: Requester, host: Row, row: Row) -> Operation | None:
+def add(
+    connection: Connection, requester: Requester, host: Row, row: Row, rule: ZoneRule
+) -> Operation | None:
     """Make the host a member; the operation that lets it join, None for a label.
 
     :raises NovaAggregatesError: see :func:`require_may_join`.
     """
-    require_may_join(connection, host, row)
+    require_may_join(connection, host, row, rule)
     kind = AggregateKind(row.kind)
     membership_id = members.add(connection, row.id, host.id, kind)
     if kind is AggregateKind.LABEL:

@@ -7,7 +7,7 @@ import dataclasses
 from nova_aggregates.xenapi import vm
 from nova_aggregates.xenapi.connection import Connection
 from nova_aggregates.xenapi.decode import Record, Table, seconds
-from nova_aggregates.xenapi.types import Capacity, HostView, PoolView, VmView
+from nova_aggregates.xenapi.types import Capacity, Cpu, HostView, PoolView, VmView
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +79,16 @@ def _host(record: Record, master_ref: str, tables: _Tables) -> HostView:
         product=f"{version.get('product_brand', '')} {version.get('product_version', '')}".strip(),
         edition=record.text("edition"),
         capacity=_capacity(record, metrics, guests, tables),
+        version=version.get("product_version", ""),
+        cpu=_cpu(Record("", record.mapping("cpu_info"))),
+    )
+
+
+def _cpu(info: Record) -> Cpu:
+    return Cpu(
+        vendor=info.text("vendor"),
+        model=" ".join(info.text("modelname").split()),
+        sockets=info.integer("socket_count"),
     )
 
 
@@ -116,4 +126,5 @@ def _capacity(
         # Removable drives and ISO libraries report sizes of -1 or of the medium.
         disk_bytes=sum(max(0, sr.integer("physical_size")) for sr in disks),
         disk_used_bytes=sum(max(0, sr.integer("physical_utilisation")) for sr in disks),
+        disk_allocated_bytes=sum(max(0, sr.integer("virtual_allocation")) for sr in disks),
     )

@@ -119,6 +119,14 @@ class Capacity:
     memory_free_bytes: int
     disk_bytes: int
     disk_used_bytes: int
+    disk_allocated_bytes: int = 0  # what its disks may grow to
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cpu:
+    vendor: str = ""
+    model: str = ""
+    sockets: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,6 +152,8 @@ class HostView:
     product: str  # brand and version, for people
     edition: str
     capacity: Capacity
+    version: str = ""  # of the product
+    cpu: Cpu = Cpu()
 
     @property
     def shared_storage_attached(self) -> bool:

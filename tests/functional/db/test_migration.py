@@ -19,7 +19,7 @@ from nova_aggregates.db import migration, tables
 from nova_aggregates.db.engine import Database, make_engine
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import ConfigurationInvalid, SchemaMismatch
-from nova_aggregates.objects import Once
+from nova_aggregates.objects import Guest, Once
 from tests.databases import temporary_database
 from tests.functional.db.conftest import DRIFT, WHO, Site
 
@@ -103,6 +103,9 @@ def test_up_down_and_up_with_data(empty_url: str, box: SecretBox) -> None:
         site.aggregates.set_metadata(WHO, aggregate.id, {"k": "v"}, once=once)
         site.drift.record(aggregate.id, [DRIFT])
         site.webhooks.position("http://127.0.0.1/hook")
+        site.hosts.observed(
+            host.id, xen_uuid="x", inventory=None, seen_at=host.created_at, guests=[Guest("u", "g")]
+        )
         site.aggregates.update(WHO, aggregate.id, name="b")
         operation = site.take_next(aggregate.id)
         site.pools.establish(
