@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint, types, import rules and all tests. Arguments go to pytest: ./run_tests.sh tests/unit -k zone
+# Lint, types, import rules, documents and all tests. Arguments go to pytest: ./run_tests.sh tests/unit -k zone
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./.ci/environment.sh
@@ -9,5 +9,6 @@ bin=.venv/bin
 "$bin/ruff" format --check .
 "$bin/lint-imports"
 "$bin/mypy"
+"$bin/sphinx-build" -q -W --keep-going -b html doc/source doc/build/html
 # One process a core; each file in one of them. "-n 0" runs all in one, for a debugger.
 exec "$bin/python" -m pytest -n auto --dist loadfile "$@"

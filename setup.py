@@ -39,6 +39,9 @@ REQUIRES = [
     "cryptography>=44,<51",
     "PyYAML>=6.0.2,<7",
     "requests>=2.32,<3",
+    "prometheus-client>=0.22,<1",
+    "cliff>=4.9,<5",
+    "rich>=14,<16",
 ]
 
 EXTRAS = {
@@ -46,8 +49,9 @@ EXTRAS = {
     "mysql": ["PyMySQL>=1.1.1,<2"],
     "etcd": ["etcd3gw>=2.4,<3"],
     "redis": ["redis>=5,<9"],
-    "doc": ["Sphinx>=8,<10"],
     "test": [
+        "Sphinx>=8,<10",
+        "schemathesis>=4,<5",
         "pytest>=8.3,<10",
         "pytest-timeout>=2.3,<3",
         "pytest-xdist>=3.6,<4",
@@ -62,6 +66,33 @@ EXTRAS = {
         "lxml-stubs",
     ],
 }
+
+# The commands of the client: the word, and the class of nova_aggregates.client.commands.
+COMMANDS = [
+    f"{name} = nova_aggregates.client.commands.{target}"
+    for name, target in {
+        "aggregate-list": "aggregates:AggregateList",
+        "aggregate-create": "aggregates:AggregateCreate",
+        "aggregate-delete": "aggregates:AggregateDelete",
+        "aggregate-details": "aggregates:AggregateDetails",
+        "aggregate-add-host": "aggregates:AggregateAddHost",
+        "aggregate-remove-host": "aggregates:AggregateRemoveHost",
+        "aggregate-set-metadata": "aggregates:AggregateSetMetadata",
+        "aggregate-update": "aggregates:AggregateUpdate",
+        "host-list": "hosts:HostList",
+        "host-show": "hosts:HostShow",
+        "host-register": "hosts:HostRegister",
+        "host-delete": "hosts:HostDelete",
+        "preflight": "looks:Preflight",
+        "drift": "looks:Drift",
+        "operation-list": "operations:OperationList",
+        "operation-show": "operations:OperationShow",
+        "operation-watch": "operations:OperationWatch",
+        "operation-cancel": "operations:OperationCancel",
+        "operation-retry": "operations:OperationRetry",
+        "operation-abandon": "operations:OperationAbandon",
+    }.items()
+]
 
 setup(
     name="nova-aggregates",
@@ -96,12 +127,14 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
+            "nova-aggregates = nova_aggregates.client.main:main",
             "nova-aggregates-api = nova_aggregates.cmd.api:main",
             "nova-aggregates-manager = nova_aggregates.cmd.manager:main",
             "nova-aggregates-all = nova_aggregates.cmd.all:main",
             "nova-aggregates-manage = nova_aggregates.cmd.manage:main",
             "nova-aggregates-simulator = nova_aggregates.simulator.main:main",
         ],
+        "nova_aggregates.client": COMMANDS,
         "paste.app_factory": [
             "compute = nova_aggregates.api.wsgi:app_factory",
             "versions = nova_aggregates.api.wsgi:versions_factory",

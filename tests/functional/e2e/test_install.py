@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import sysconfig
@@ -88,6 +89,7 @@ def test_samples_are_installed(installed):
 @pytest.mark.parametrize(
     "script",
     [
+        "nova-aggregates",
         "nova-aggregates-api",
         "nova-aggregates-manager",
         "nova-aggregates-all",
@@ -100,3 +102,12 @@ def test_every_script_starts(installed, tmp_path, script):
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout.lower()
     assert "Warning" not in done.stderr, "a user has no use for our dependencies' warnings"
+
+
+def test_the_client_tells_its_commands_at_once(installed, tmp_path):
+    """Of the processor's time, which does not depend on what else the machine does."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run(installed, tmp_path, "nova-aggregates", "--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "aggregate-add-host" in done.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.6

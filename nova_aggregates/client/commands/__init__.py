@@ -1,0 +1,1 @@
+"""One module a noun; setup.py has the table of all commands."""
