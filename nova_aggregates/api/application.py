@@ -11,10 +11,10 @@ from nova_aggregates.api import serialization
 from nova_aggregates.api.call import CONTEXT, Call, Reply
 from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.router import Router, Table
+from nova_aggregates.api.microversion import ECHO, VERSION, Version, version_of
+from nova_aggregates.api.router import FIRST_PARTS, NO_RESOURCE, Match, Router, Table, first_part
+from nova_aggregates.api.schemas import EXCHANGES, Exchange
 from nova_aggregates.api.text import ILLEGAL
-
-EVENT_STREAM = "text/event-stream"
 
 
 class Application:
@@ -25,11 +25,16 @@ class Application:
         self._router = Router(table)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        handler, params = self._router.find(_path(environ), environ["REQUEST_METHOD"])
-        call = Call(webob.Request(environ), params, self._deployment)
-        if "project" in params:
-            self._check_project(environ, params["project"])
-        return _response(handler(call), environ)(environ, start_response)
+        method, version = environ["REQUEST_METHOD"], version_of(environ)
+        project, path = _split(_path(environ), project_optional=VERSION in environ)
+        match = self._router.find(path, method, version)
+        exchange = _exchange(match, method)
+        serialization.negotiate(environ, streams=exchange.streams)
+        if project is not None:
+            self._check_project(environ, project)
+        call = Call(webob.Request(environ), match.params, self._deployment)
+        reply = match.handler(call)
+        return _response(reply, exchange, version, environ)(environ, start_response)
 
     def _check_project(self, environ: dict[str, Any], project: str) -> None:
         context = environ[CONTEXT]
@@ -44,20 +49,42 @@ def _path(environ: dict[str, Any]) -> str:
     except UnicodeDecodeError:
         raise Fault(400, "The path is not UTF-8.") from None
     if ILLEGAL.search(path):
-        raise Fault(404, "There is no resource at this path.")
-    return serialization.split_suffix(path)[0] or "/"
+        raise Fault(404, NO_RESOURCE)
+    return serialization.without_suffix(environ, path) or "/"
 
 
-def _response(reply: Reply, environ: dict[str, Any]) -> webob.Response:
+def _split(path: str, *, project_optional: bool) -> tuple[str | None, str]:
+    """The project, and the rest of the path, which the route table knows."""
+    first = first_part(path)
+    if path == "/" or (project_optional and first in FIRST_PARTS):
+        return None, path
+    rest = path[len(first) + 1 :]
+    if len(rest) < 2:
+        raise Fault(404, NO_RESOURCE)
+    return first, rest
+
+
+def _exchange(match: Match, method: str) -> Exchange:
+    return EXCHANGES[f"{'GET' if method == 'HEAD' else method} {match.template}"]
+
+
+def _response(
+    reply: Reply, exchange: Exchange, version: Version, environ: dict[str, Any]
+) -> webob.Response:
     if reply.stream is not None:
         # eventlet would collect 4 KiB before it sends.
         environ["eventlet.minimum_write_chunk_size"] = 0
-        response = webob.Response(app_iter=reply.stream, content_type=EVENT_STREAM, charset="")
+        response = webob.Response(
+            app_iter=reply.stream, content_type=serialization.EVENT_STREAM, charset=""
+        )
     elif reply.document is None:
         response = webob.Response(status=reply.status)
         del response.content_type
     else:
-        media_type, body = serialization.render(reply.document, environ)
+        media_type, body = serialization.render(
+            reply.document, environ, exchange.answer(reply.status, version)
+        )
         response = webob.Response(body, reply.status, content_type=media_type)
+    response.headerlist.extend(environ.get(ECHO, ()))
     response.headers.update(reply.headers)
     return response

@@ -16,6 +16,7 @@ from oslo_context.context import RequestContext
 from nova_aggregates.api import serialization
 from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.microversion import Version, Versioned, at, version_of
 from nova_aggregates.api.text import ILLEGAL
 from nova_aggregates.api.validation import Validator
 from nova_aggregates.objects import Once, Operation, Requester
@@ -54,20 +55,33 @@ class Call:
         who = (context.user_id, context.project_id, context.request_id)
         return Requester(*((value or "")[:RECORDED] for value in who))
 
+    @property
+    def version(self) -> Version:
+        return version_of(self.request.environ)
+
     def authorize(self, rule: str) -> None:
         """:raises Fault: 403, the policy denies ``rule`` to the caller."""
         if not self.deployment.policy.allows(rule, self.context):
             raise Fault(403, f"The policy does not allow you {rule}.")
 
-    def body(self, validator: Validator) -> Any:
+    def body(
+        self,
+        validator: Validator | Versioned[Validator],
+        *,
+        read_as: Validator | Versioned[Validator] | None = None,
+    ) -> Any:
         """The request's document, checked.
 
+        :param read_as: whose schema tells the types of an XML body, when not ``validator``'s.
         :raises Fault: 400 or 415.
         """
+        checking, reading = at(validator, self.version), at(read_as or validator, self.version)
+        if checking is None or reading is None:
+            raise Fault(404, "There is no such request in this version of the API.")
         # A document that nests too deep for the parser is also too deep to be described.
         try:
-            document = serialization.read(self.request.environ)
-            validator.check(document)
+            document = serialization.read(self.request.environ, reading.schema)
+            checking.check(document)
         except RecursionError:
             raise Fault(400, "The body nests too deep.") from None
         return document

@@ -1,10 +1,13 @@
 """The whole API on one screen: URL, method, function.
 
-Routes of COMPUTE are below ``/v1.1``, those of VERSIONS at the root of the server.
+The paths of COMPUTE are below ``/v1.1/PROJECT``, ``/v2/PROJECT``, ``/v2.1`` and ``/v2.1/PROJECT``,
+those of VERSIONS at the root of the server. What is not the same in every version says so with
+:func:`since` or :func:`until`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import routes
@@ -13,34 +16,55 @@ from nova_aggregates.api import versions
 from nova_aggregates.api.call import Call, Reply
 from nova_aggregates.api.controllers import aggregates, events, extensions, hosts, operations
 from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.microversion import Version, Versioned, at
 
 Handler = Callable[[Call], Reply]
-Table = Sequence[tuple[str, Mapping[str, Handler]]]
+Table = Sequence[tuple[str, Mapping[str, Handler | Versioned[Handler]]]]
 
 VERSIONS: Table = (("/", {"GET": versions.index}),)
 
 COMPUTE: Table = (
     ("/", {"GET": versions.show}),
-    ("/{project}/extensions", {"GET": extensions.index}),
-    ("/{project}/extensions/{alias}", {"GET": extensions.show}),
-    ("/{project}/os-aggregates", {"GET": aggregates.index, "POST": aggregates.create}),
+    ("/extensions", {"GET": extensions.index}),
+    ("/extensions/{alias}", {"GET": extensions.show}),
+    ("/os-aggregates", {"GET": aggregates.index, "POST": aggregates.create}),
     (
-        "/{project}/os-aggregates/{id}",
+        "/os-aggregates/{id}",
         {"GET": aggregates.show, "PUT": aggregates.update, "DELETE": aggregates.delete},
     ),
-    ("/{project}/os-aggregates/{id}/action", {"POST": aggregates.action}),
-    ("/{project}/os-aggregates/{id}/hosts", {"PUT": aggregates.set_hosts}),
-    ("/{project}/os-aggregates/{id}/drift", {"GET": aggregates.drift}),
-    ("/{project}/os-aggregates/{id}/operations", {"GET": operations.of_aggregate}),
-    ("/{project}/os-hosts", {"GET": hosts.index, "POST": hosts.register}),
-    ("/{project}/os-hosts/{name}", {"GET": hosts.show, "DELETE": hosts.delete}),
-    ("/{project}/os-hosts/{name}/registration", {"GET": hosts.registration}),
-    ("/{project}/os-operations", {"GET": operations.index}),
-    ("/{project}/os-operations/events", {"GET": events.stream}),
-    ("/{project}/os-operations/{uuid}", {"GET": operations.show}),
-    ("/{project}/os-operations/{uuid}/action", {"POST": operations.action}),
-    ("/{project}/os-operations/{uuid}/events", {"GET": events.of_operation}),
+    ("/os-aggregates/{id}/action", {"POST": aggregates.action}),
+    ("/os-aggregates/{id}/hosts", {"PUT": aggregates.set_hosts}),
+    ("/os-aggregates/{id}/drift", {"GET": aggregates.drift}),
+    ("/os-aggregates/{id}/operations", {"GET": operations.of_aggregate}),
+    ("/os-hosts", {"GET": hosts.index, "POST": hosts.register}),
+    ("/os-hosts/{name}", {"GET": hosts.show, "DELETE": hosts.delete}),
+    ("/os-hosts/{name}/registration", {"GET": hosts.registration}),
+    ("/os-operations", {"GET": operations.index}),
+    ("/os-operations/events", {"GET": events.stream}),
+    ("/os-operations/{uuid}", {"GET": operations.show}),
+    ("/os-operations/{uuid}/action", {"POST": operations.action}),
+    ("/os-operations/{uuid}/events", {"GET": events.of_operation}),
 )
+
+
+NO_RESOURCE = "There is no resource at this path."
+
+
+def first_part(path: str) -> str:
+    return path.split("/", 2)[1] if path.startswith("/") else ""
+
+
+# A path without a project begins with one of these.
+FIRST_PARTS = frozenset(first_part(template) for template, _ in COMPUTE)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Match:
+    """What a path and a method lead to."""
+
+    handler: Handler
+    template: str
+    params: Mapping[str, str]
 
 
 class Router:
@@ -48,28 +72,39 @@ class Router:
 
     def __init__(self, table: Table) -> None:
         self._methods = dict(table)
-        self._mapper = routes.Mapper(controller_scan=None, explicit=True)
+        # By the first part of the path, so that few patterns have to be tried.
+        self._mappers: dict[str, routes.Mapper] = {}
         for template in self._methods:
-            self._mapper.connect(template, template)
-        self._mapper.create_regs([])
+            mapper = self._mappers.setdefault(
+                first_part(template), routes.Mapper(controller_scan=None, explicit=True)
+            )
+            mapper.connect(template, template)
+        for mapper in self._mappers.values():
+            mapper.create_regs([])
 
-    def find(self, path: str, method: str) -> tuple[Handler, dict[str, str]]:
-        """The function and the parts of the path that it needs.
-
-        :raises Fault: 404 for an unknown path; 405, which names the methods that there are.
-        """
-        match = self._mapper.routematch(path)
-        if match is None:
-            raise Fault(404, "There is no resource at this path.")
+    def find(self, path: str, method: str, version: Version) -> Match:
+        """:raises Fault: 404 for an unknown path; 405, which names the methods that there are."""
+        mapper = self._mappers.get(first_part(path))
+        match = mapper and mapper.routematch(path)
+        if not match:
+            raise Fault(404, NO_RESOURCE)
         params, route = match
         methods = self._methods[route.name]
         handler = methods.get("GET" if method == "HEAD" else method)
         if handler is None:
-            raise _not_allowed(method, methods)
-        return handler, params
+            raise _not_allowed(method, methods, version)
+        handler = at(handler, version)
+        if handler is None:
+            raise Fault(404, NO_RESOURCE)
+        return Match(handler, route.name, params)
 
 
-def _not_allowed(method: str, methods: Mapping[str, Handler]) -> Fault:
+def _not_allowed(
+    method: str, all_methods: Mapping[str, Handler | Versioned[Handler]], version: Version
+) -> Fault:
+    methods = [name for name, handler in all_methods.items() if at(handler, version)]
+    if not methods:
+        return Fault(404, NO_RESOURCE)
     allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
     message = f"The method {method} is not allowed here. Allowed: {allowed}."
     return Fault(405, message, {"Allow": allowed})

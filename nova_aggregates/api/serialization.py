@@ -1,23 +1,23 @@
 """Wire formats. A document is a dict with one root key, whatever the format.
 
-JSON is read and written for everything. XML is written for the documents whose view registers a
-writer under its root key; for the others JSON is answered, which RFC 9110 (12.4.1) allows.
+JSON and XML are read and written for everything, but below ``/v2.1``, where XML ended.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import webob.acceptparse
-from lxml import etree
 
+from nova_aggregates.api import xml
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.views import XML_WRITERS
+from nova_aggregates.api.microversion import VERSION
 
 JSON = "application/json"
 XML = "application/xml"
+EVENT_STREAM = "text/event-stream"
 SUFFIXES: Mapping[str, str] = {".json": JSON, ".xml": XML}
 # In the order of preference when the client has none.
 OFFERS: Mapping[str, str] = {
@@ -25,56 +25,91 @@ OFFERS: Mapping[str, str] = {
     "application/vnd.openstack.compute+json": JSON,
     XML: XML,
     "application/vnd.openstack.compute+xml": XML,
+    "text/xml": XML,
 }
+# Below /v2.1. Nova, too, takes text/plain and nothing at all for JSON.
+JSON_ONLY: Mapping[str, str] = dict.fromkeys(
+    (JSON, "application/vnd.openstack.compute+json", "text/plain", ""), JSON
+)
+FORMAT = "nova_aggregates.format"  # of the answer, as it was negotiated
 
 Environ = dict[str, Any]
 
 
+def without_suffix(environ: Environ, path: str) -> str:
+    """The path without ``.json`` or ``.xml``, which ask for a format (not below /v2.1)."""
+    return path if VERSION in environ else split_suffix(path)[0]
+
+
 def split_suffix(path: str) -> tuple[str, str | None]:
-    """The path without ``.json`` or ``.xml``, and the media type that the suffix asks for."""
+    """The path without its suffix, and the media type that the suffix asks for."""
     for suffix, media_type in SUFFIXES.items():
         if path.endswith(suffix):
             return path[: -len(suffix)], media_type
     return path, None
 
 
-def wanted(environ: Environ) -> str:
-    """The media type that the client wants: by suffix, else by Accept, else JSON."""
+def negotiate(environ: Environ, *, streams: bool = False) -> None:
+    """Decide the format of the answer, before anything is done.
+
+    :param streams: a successful answer is a stream of events.
+    :raises Fault: 406, the client accepts none that there is.
+    """
+    media_type = JSON if VERSION in environ else _wanted(environ)
+    if media_type is None:
+        if not (streams and _accepts(environ["HTTP_ACCEPT"], [EVENT_STREAM])):
+            raise Fault(406, f"Answers are {JSON} or {XML}; the request accepts neither.")
+        media_type = JSON  # of a fault
+    environ[FORMAT] = media_type
+
+
+def _wanted(environ: Environ) -> str | None:
+    """By suffix, else by Accept, else JSON; None when that fits nothing."""
     _, media_type = split_suffix(environ.get("PATH_INFO", ""))
     if media_type:
         return media_type
     accept = environ.get("HTTP_ACCEPT")
-    if accept is None or accept in ("*/*", JSON):
+    if not accept or accept in ("*/*", JSON):
         return JSON
-    acceptable = webob.acceptparse.create_accept_header(accept).acceptable_offers(list(OFFERS))
-    return OFFERS[acceptable[0][0]] if acceptable else JSON
+    acceptable = _accepts(accept, list(OFFERS))
+    return OFFERS[acceptable[0][0]] if acceptable else None
 
 
-def render(document: dict[str, Any], environ: Environ) -> tuple[str, bytes]:
-    """The media type and the bytes of an answer."""
-    root = next(iter(document))
-    writer = XML_WRITERS.get(root)
-    if writer and wanted(environ) == XML:
-        element = writer(document[root])
-        return XML, etree.tostring(element, xml_declaration=True, encoding="UTF-8")
+def _accepts(accept: str, offers: list[str]) -> Any:
+    return webob.acceptparse.create_accept_header(accept).acceptable_offers(offers)
+
+
+def render(document: dict[str, Any], environ: Environ, schema: xml.Schema) -> tuple[str, bytes]:
+    """The media type and the bytes of an answer.
+
+    :param schema: of the document, for XML.
+    """
+    media_type = environ.get(FORMAT)
+    if media_type is None:  # the request ended before its format was negotiated
+        media_type = JSON if VERSION in environ else _wanted(environ)
+    if media_type == XML:
+        return XML, xml.write(document, schema)
     return JSON, json.dumps(document).encode("ascii")
 
 
-def read(environ: Environ) -> Any:
+def read(environ: Environ, schema: xml.Schema) -> Any:
     """The document in the body of a request.
 
+    :param schema: of the document, for XML, whose text has no types.
     :raises Fault: 400 for a body that is missing or malformed, 415 for a format unknown here.
     """
     raw = _raw_body(environ)
     if not raw:
         raise Fault(400, "This request needs a body.")
     media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    reader = READERS.get(media_type)
-    if reader is None:
+    known = JSON_ONLY if VERSION in environ else OFFERS
+    if media_type not in known:
+        formats = " or ".join(dict.fromkeys(known.values()))
         raise Fault(
-            415, f"The content type {media_type or '(none)'} is not supported here. Send {JSON}."
+            415,
+            f"The content type {media_type or '(none)'} is not supported here. Send {formats}.",
         )
-    return reader(raw)
+    return xml.read(raw, schema) if known[media_type] == XML else _read_json(raw)
 
 
 def _raw_body(environ: Environ) -> bytes:
@@ -111,9 +146,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
-
-
-READERS: Mapping[str, Callable[[bytes], Any]] = {
-    JSON: _read_json,
-    "application/vnd.openstack.compute+json": _read_json,
-}

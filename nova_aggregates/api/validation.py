@@ -31,6 +31,7 @@ class Validator:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         jsonschema.Draft202012Validator.check_schema(schema)
+        self.schema = schema
         self._validator = jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
 
     def check(self, document: Any) -> None:
@@ -75,6 +76,21 @@ def is_text(value: str) -> bool:
 def is_zone(value: str) -> bool:
     # "zone:host" is how Nova's clients name a host in a zone.
     return is_clean(value) and ":" not in value
+
+
+@_format("name-v21")
+def is_name_v21(value: str) -> bool:
+    return is_clean(value) and max(value, default="") <= "\uffff"
+
+
+@_format("spaced-name-v21")
+def is_spaced_name_v21(value: str) -> bool:
+    return bool(value.strip()) and is_name_v21(value.strip())
+
+
+@_format("zone-v21")
+def is_zone_v21(value: str) -> bool:
+    return is_zone(value) and is_name_v21(value)
 
 
 @_format("host-name")

@@ -2,7 +2,8 @@
 
 The pipelines are in etc/nova-aggregates/api-paste.ini. Their order: the proxy's headers first,
 since links and logs depend on them; then the request id, which faults name; then the faults, which
-answer for everything below; then the size limit, before anybody reads a body; then authentication.
+answer for everything below; then, below /v2.1, the microversion, which faults repeat; then the size
+limit, before anybody reads a body; then authentication.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ CONFIG_VARIABLE = "NOVA_AGGREGATES_CONFIG"  # files for servers that pass no arg
 
 
 def app_factory(_global_conf: dict[str, str], **_local_conf: str) -> WSGIApplication:
-    """paste.app_factory: everything below /v1.1."""
+    """paste.app_factory: everything below the root of one version."""
     return Application(current(), router.COMPUTE)
 
 

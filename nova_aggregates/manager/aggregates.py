@@ -316,7 +316,7 @@ class AggregateManager:
         zones: ZoneRule = ZoneRule.HOSTS,
         once: Once | None = None,
     ) -> Aggregate:
-        """Set the keys that are given; None or "" removes a key, unknown or not. The key
+        """Set the keys that are given; None removes a key, unknown or not. The key
         availability_zone is the zone itself, for which the rules of :meth:`update` hold.
 
         :raises AggregateNotFound: there is no such aggregate.
@@ -333,7 +333,7 @@ class AggregateManager:
             if zone_rules.METADATA_KEY in wanted:
                 _move(connection, zones, row, wanted.pop(zone_rules.METADATA_KEY))
             old = aggregates.metadata_of(connection, row.id)
-            new = {key: value for key, value in {**old, **wanted}.items() if value}
+            new = {key: value for key, value in {**old, **wanted}.items() if value is not None}
             kind = _kind_by(new)
             if kind != row.kind:
                 _require_unused(connection, row)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nova_aggregates.api.call import Call, Reply, accepted
-from nova_aggregates.api.controllers.actions import Actions, dispatch
-from nova_aggregates.api.controllers.ids import aggregate_id
+from nova_aggregates.api.controllers.actions import Handlers, dispatch
+from nova_aggregates.api.controllers.ids import aggregate_id, zone_rule
 from nova_aggregates.api.controllers.preflight import preflight
+from nova_aggregates.api.microversion import LEGACY
 from nova_aggregates.api.policies import aggregates as policies
 from nova_aggregates.api.schemas import aggregates as schemas
 from nova_aggregates.api.views import aggregates as views
@@ -19,7 +20,9 @@ from nova_aggregates.objects import Once
 def index(call: Call) -> Reply:
     call.authorize(policies.INDEX)
     zone = call.query("availability_zone")
-    return Reply(views.index(call.deployment.aggregates.index(availability_zone=zone)))
+    return Reply(
+        views.index(call.deployment.aggregates.index(availability_zone=zone), call.version)
+    )
 
 
 def create(call: Call) -> Reply:
@@ -29,29 +32,33 @@ def create(call: Call) -> Reply:
     aggregate = call.deployment.aggregates.create(
         call.requester,
         name=wanted["name"],
-        availability_zone=wanted["availability_zone"],
+        availability_zone=wanted.get("availability_zone"),
+        zones=zone_rule(call),
         once=call.once(body),
     )
-    return Reply(views.show(aggregate))
+    return Reply(views.created(aggregate, call.version))
 
 
 def show(call: Call) -> Reply:
     call.authorize(policies.SHOW)
-    return Reply(views.show(call.deployment.aggregates.show(aggregate_id(call))))
+    return Reply(views.show(call.deployment.aggregates.show(aggregate_id(call)), call.version))
 
 
 def update(call: Call) -> Reply:
     call.authorize(policies.UPDATE)
     body = call.body(schemas.UPDATE)
     wanted = body["aggregate"]
+    if "name" in wanted:
+        wanted["name"] = wanted["name"].strip()
     result = call.deployment.aggregates.update(
         call.requester,
         aggregate_id(call),
         name=wanted.get("name"),
         availability_zone=wanted.get("availability_zone"),
+        zones=zone_rule(call),
         once=call.once(body),
     )
-    return accepted(views.show(result.aggregate), result.operation)
+    return accepted(views.show(result.aggregate, call.version), result.operation)
 
 
 def delete(call: Call) -> Reply:
@@ -64,9 +71,14 @@ def set_hosts(call: Call) -> Reply:
     call.authorize(policies.SET_HOSTS)
     body = call.body(schemas.HOSTS)
     planned = call.deployment.aggregates.set_hosts(
-        call.requester, aggregate_id(call), body["hosts"], body.get("master"), once=call.once(body)
+        call.requester,
+        aggregate_id(call),
+        body["hosts"],
+        body.get("master"),
+        zones=zone_rule(call),
+        once=call.once(body),
     )
-    return Reply(plans.show(planned))
+    return Reply(plans.show(planned, call.version))
 
 
 def drift(call: Call) -> Reply:
@@ -76,13 +88,18 @@ def drift(call: Call) -> Reply:
 
 
 def action(call: Call) -> Reply:
-    return dispatch(call, ACTIONS)
+    return dispatch(call, HANDLERS, schemas.ACTIONS)
 
 
 def _add_host(call: Call, arguments: dict[str, Any], once: Once | None) -> Reply:
-    manager = call.deployment.aggregates
-    result = manager.add_host(call.requester, aggregate_id(call), arguments["host"], once=once)
-    return accepted(views.show(result.aggregate), result.operation)
+    result = call.deployment.aggregates.add_host(
+        call.requester,
+        aggregate_id(call),
+        arguments["host"],
+        zones=zone_rule(call),
+        once=once,
+    )
+    return accepted(views.show(result.aggregate, call.version), result.operation)
 
 
 def _remove_host(call: Call, arguments: dict[str, Any], once: Once | None) -> Reply:
@@ -95,20 +112,23 @@ def _remove_host(call: Call, arguments: dict[str, Any], once: Once | None) -> Re
         confirm=arguments.get("confirm"),
         once=once,
     )
-    return accepted(views.show(result.aggregate), result.operation)
+    return accepted(views.show(result.aggregate, call.version), result.operation)
 
 
 def _set_metadata(call: Call, arguments: dict[str, Any], once: Once | None) -> Reply:
-    manager = call.deployment.aggregates
-    aggregate = manager.set_metadata(
-        call.requester, aggregate_id(call), arguments["metadata"], once=once
+    metadata = arguments["metadata"]
+    if call.version == LEGACY:
+        # There "" removes a key, as null does everywhere.
+        metadata = {key: value or None for key, value in metadata.items()}
+    aggregate = call.deployment.aggregates.set_metadata(
+        call.requester, aggregate_id(call), metadata, zones=zone_rule(call), once=once
     )
-    return Reply(views.show(aggregate))
+    return Reply(views.show(aggregate, call.version))
 
 
-ACTIONS: Actions = {
-    "add_host": (policies.ADD_HOST, schemas.ADD_HOST, _add_host),
-    "remove_host": (policies.REMOVE_HOST, schemas.REMOVE_HOST, _remove_host),
-    "set_metadata": (policies.SET_METADATA, schemas.SET_METADATA, _set_metadata),
-    "preflight": (policies.PREFLIGHT, schemas.PREFLIGHT, preflight),
+HANDLERS: Handlers = {
+    "add_host": (policies.ADD_HOST, _add_host),
+    "remove_host": (policies.REMOVE_HOST, _remove_host),
+    "set_metadata": (policies.SET_METADATA, _set_metadata),
+    "preflight": (policies.PREFLIGHT, preflight),
 }

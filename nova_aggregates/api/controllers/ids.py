@@ -6,8 +6,11 @@ import re
 
 from nova_aggregates.api.call import Call
 from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.microversion import LEGACY
 from nova_aggregates.exceptions import AggregateNotFound, OperationNotFound
+from nova_aggregates.objects import ZoneRule
 
+_INTEGER = re.compile(r"-?[0-9]+\Z")
 _ID = re.compile(r"[1-9][0-9]{0,9}\Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 LARGEST = 2**31 - 1  # what an INTEGER column holds everywhere
@@ -17,11 +20,19 @@ def aggregate_id(call: Call) -> int:
     """The aggregate that the path names.
 
     :raises AggregateNotFound: it is no number that an aggregate can have.
+    :raises Fault: 400, it is no number at all; from v2.1 on only.
     """
     text = call.params["id"]
+    if call.version > LEGACY and not _INTEGER.match(text):
+        raise Fault(400, "The id of an aggregate must be an integer.")
     if not _ID.match(text) or int(text) > LARGEST:
         raise AggregateNotFound(aggregate_id=text)
     return int(text)
+
+
+def zone_rule(call: Call) -> ZoneRule:
+    """Which rule for zones the version of the API has."""
+    return ZoneRule.HOSTS if call.version == LEGACY else ZoneRule.AGGREGATES
 
 
 def operation_uuid(call: Call) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nova_aggregates.api.call import Call, Reply
-from nova_aggregates.api.controllers.actions import Actions, dispatch
+from nova_aggregates.api.controllers.actions import Handlers, dispatch
 from nova_aggregates.api.controllers.ids import UUID, aggregate_id, limit, operation_uuid
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.policies import operations as policies
@@ -41,7 +41,7 @@ def show(call: Call) -> Reply:
 
 
 def action(call: Call) -> Reply:
-    return dispatch(call, ACTIONS)
+    return dispatch(call, HANDLERS, schemas.ACTIONS)
 
 
 def _cancel(call: Call, _nothing: None, once: Once | None) -> Reply:
@@ -62,10 +62,10 @@ def _abandon(call: Call, _nothing: None, once: Once | None) -> Reply:
     return Reply(views.show(operation), 202)
 
 
-ACTIONS: Actions = {
-    "cancel": (policies.CANCEL, schemas.CANCEL, _cancel),
-    "retry": (policies.RETRY, schemas.RETRY, _retry),
-    "abandon": (policies.ABANDON, schemas.ABANDON, _abandon),
+HANDLERS: Handlers = {
+    "cancel": (policies.CANCEL, _cancel),
+    "retry": (policies.RETRY, _retry),
+    "abandon": (policies.ABANDON, _abandon),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from nova_aggregates.api.call import Call, Reply
-from nova_aggregates.api.controllers.ids import aggregate_id
+from nova_aggregates.api.controllers.ids import aggregate_id, zone_rule
 from nova_aggregates.api.views import operations as operation_views
 from nova_aggregates.api.views import preflight as views
 from nova_aggregates.objects import Action, Once, Operation
@@ -18,7 +18,7 @@ def preflight(call: Call, wish: dict[str, str], once: Once | None) -> Reply:
     """The answer of the look; 202 with its operation when it takes longer than WAIT_SECONDS."""
     action, host = next((Action(name), host) for name, host in wish.items())
     queued = call.deployment.aggregates.preflight(
-        call.requester, aggregate_id(call), action, host, once=once
+        call.requester, aggregate_id(call), action, host, zones=zone_rule(call), once=once
     )
     operation = _ended(call, queued.uuid)
     headers = {"X-Operation-Id": operation.uuid}

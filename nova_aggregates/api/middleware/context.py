@@ -18,6 +18,8 @@ from oslo_middleware.request_id import ENV_REQUEST_ID, GLOBAL_REQ_ID
 from nova_aggregates.api.call import CONTEXT
 from nova_aggregates.api.deployment import current
 from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.microversion import VERSION
+from nova_aggregates.api.router import FIRST_PARTS, first_part
 from nova_aggregates.exceptions import ConfigurationInvalid
 
 LOG = log.getLogger(__name__)
@@ -29,7 +31,9 @@ REMEMBERED = 128  # passwords
 
 
 def project_in_path(environ: dict[str, Any]) -> str:
-    return environ["PATH_INFO"].split("/", 2)[1] if "/" in environ["PATH_INFO"] else ""
+    first = first_part(environ["PATH_INFO"])
+    # Below /v2.1 the path need not name one.
+    return "" if VERSION in environ and first in FIRST_PARTS else first
 
 
 def admin_context(environ: dict[str, Any], user: str, project: str) -> RequestContext:

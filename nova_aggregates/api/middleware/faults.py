@@ -10,6 +10,8 @@ from oslo_log import log
 
 from nova_aggregates.api import serialization
 from nova_aggregates.api.faults import Fault, fault_of, foreign_fault
+from nova_aggregates.api.microversion import ECHO
+from nova_aggregates.api.schemas.faults import FAULT
 
 LOG = log.getLogger(__name__)
 
@@ -48,8 +50,9 @@ class Faults:
 
 
 def _response(fault: Fault, environ: dict[str, Any]) -> webob.Response:
-    media_type, body = serialization.render(fault.document, environ)
+    media_type, body = serialization.render(fault.document, environ, FAULT)
     response = webob.Response(body, fault.status, content_type=media_type)
+    response.headerlist.extend(environ.get(ECHO, ()))
     response.headers.update(fault.headers)
     return response
 

@@ -1,11 +1,30 @@
-"""Bodies of /os-hosts."""
+"""Requests and answers of /os-hosts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nova_aggregates.api.schemas.types import NAME, ZONE, closed, only
+from nova_aggregates.api.schemas.exchange import Exchange, Schema
+from nova_aggregates.api.schemas.types import (
+    ATTRIBUTE,
+    BOOLEAN,
+    INLINE,
+    INTEGER,
+    NAME,
+    OPTIONAL_TEXT,
+    OPTIONAL_TIME,
+    TEXT,
+    TIME,
+    UUID,
+    ZONE,
+    answer,
+    answers,
+    closed,
+    nullable_object,
+    only,
+)
 from nova_aggregates.api.validation import Validator
+from nova_aggregates.objects import HostStatus, MaintenanceMode
 
 HOST_NAME: dict[str, Any] = {
     "type": "string",
@@ -75,3 +94,53 @@ HOST: dict[str, Any] = {
 }
 
 REGISTER = Validator(only("host", HOST))
+
+LISTED: Schema = answer({"host_name": ATTRIBUTE, "service": ATTRIBUTE, "zone": ATTRIBUTE})
+RESOURCE: Schema = answer(
+    {"host": TEXT, "project": TEXT, "cpu": INTEGER, "memory_mb": INTEGER, "disk_gb": INTEGER}
+)
+RESOURCES: Schema = answer(
+    {"host": {"type": "array", "items": {**answer({"resource": RESOURCE}), "xml": INLINE}}}
+)
+RESOURCES["properties"]["never_seen"] = BOOLEAN
+
+REGISTRATION: Schema = answer(
+    {
+        "name": TEXT,
+        "uuid": UUID,
+        "address": TEXT,
+        "port": PORT,
+        "user": TEXT,
+        "zone": TEXT,
+        "tls": {
+            "type": "object",
+            "properties": {
+                "trust": {"enum": ["fingerprint", "ca", "insecure"]},
+                "fingerprint": TEXT,
+            },
+            "required": ["trust"],
+            "additionalProperties": False,
+        },
+        "status": {"enum": [status.value for status in HostStatus]},
+        "status_reason": OPTIONAL_TEXT,
+        "maintenance_mode": {"enum": [mode.value for mode in MaintenanceMode]},
+        "xen_uuid": OPTIONAL_TEXT,
+        "product": OPTIONAL_TEXT,
+        "last_seen": OPTIONAL_TIME,
+        "aggregate": nullable_object(answer({"id": INTEGER, "name": TEXT})),
+        "created_at": TIME,
+        "updated_at": OPTIONAL_TIME,
+    }
+)
+
+EXCHANGES = {
+    "GET /os-hosts": Exchange(
+        "List the hosts.", {200: answers("hosts", LISTED)}, query={"zone": TEXT}
+    ),
+    "POST /os-hosts": Exchange("Register a host.", {201: answer({"host": REGISTRATION})}, REGISTER),
+    "GET /os-hosts/{name}": Exchange("Show the resources of a host.", {200: RESOURCES}),
+    "DELETE /os-hosts/{name}": Exchange("Forget a host that is in no aggregate.", {204: None}),
+    "GET /os-hosts/{name}/registration": Exchange(
+        "Show how a host is registered.", {200: answer({"registration": REGISTRATION})}
+    ),
+}

@@ -1,11 +1,26 @@
-"""Bodies of /os-operations."""
+"""Requests and answers of /os-operations."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nova_aggregates.api.schemas.types import only
+from nova_aggregates.api.schemas.actions import Actions
+from nova_aggregates.api.schemas.exchange import Exchange, Schema
+from nova_aggregates.api.schemas.types import (
+    BOOLEAN,
+    INTEGER,
+    OPTIONAL_TEXT,
+    OPTIONAL_TIME,
+    TEXT,
+    TIME,
+    UUID,
+    answer,
+    answers,
+    nullable_object,
+    only,
+)
 from nova_aggregates.api.validation import Validator
+from nova_aggregates.objects import Action, OperationState, Severity
 
 NOTHING: dict[str, Any] = {
     "type": ["object", "null"],
@@ -16,3 +31,80 @@ NOTHING: dict[str, Any] = {
 CANCEL = Validator(only("cancel", NOTHING))
 RETRY = Validator(only("retry", NOTHING))
 ABANDON = Validator(only("abandon", NOTHING))
+ACTIONS = Actions({"cancel": CANCEL, "retry": RETRY, "abandon": ABANDON})
+
+STATES: Schema = {"enum": [state.value for state in OperationState]}
+# Maps with keys and values of many kinds; what is in them depends on the action.
+OPEN: Schema = {"type": "object", "additionalProperties": {}}
+
+FINDING: Schema = answer(
+    {
+        "check": TEXT,
+        "code": TEXT,
+        "severity": {"enum": [severity.value for severity in Severity]},
+        "message": TEXT,
+        "cure": TEXT,
+        "ours": TEXT,
+        "theirs": TEXT,
+    }
+)
+FAILURE: Schema = answer({"code": TEXT, "message": TEXT, "cure": TEXT})
+OPERATION: Schema = answer(
+    {
+        "uuid": UUID,
+        "aggregate_id": INTEGER,
+        "host": OPTIONAL_TEXT,
+        "action": {"enum": [action.value for action in Action]},
+        "parameters": OPEN,
+        "state": STATES,
+        "step": OPTIONAL_TEXT,
+        "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+        "attempts": INTEGER,
+        "not_before": OPTIONAL_TIME,
+        "cancel_requested": BOOLEAN,
+        "uncancellable_reason": OPTIONAL_TEXT,
+        "findings": {"type": "array", "items": FINDING},
+        "error": nullable_object(FAILURE),
+        "requested_by": answer({"user_id": TEXT, "project_id": TEXT, "request_id": TEXT}),
+        "created_at": TIME,
+        "started_at": OPTIONAL_TIME,
+        "updated_at": OPTIONAL_TIME,
+        "finished_at": OPTIONAL_TIME,
+    }
+)
+EVENT: Schema = answer(
+    {
+        "id": INTEGER,
+        "operation": TEXT,
+        "aggregate_id": INTEGER,
+        "at": TIME,
+        "kind": TEXT,
+        "data": OPEN,
+    }
+)
+
+SHOWN_OPERATION = answer({"operation": OPERATION})
+OPERATIONS = answers("operations", OPERATION)
+
+LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
+OPERATIONS_QUERY: dict[str, Schema] = {"state": STATES, "limit": LIMIT, "marker": UUID}
+
+EXCHANGES = {
+    "GET /os-operations": Exchange(
+        "List operations, newest first.",
+        {200: OPERATIONS},
+        query={**OPERATIONS_QUERY, "host": TEXT},
+    ),
+    "GET /os-operations/events": Exchange(
+        "Follow what operations do, as server-sent events.", {200: None}, streams=True
+    ),
+    "GET /os-operations/{uuid}": Exchange("Show an operation.", {200: SHOWN_OPERATION}),
+    "POST /os-operations/{uuid}/action": Exchange(
+        "Cancel, retry or abandon an operation.", {202: SHOWN_OPERATION}, ACTIONS.whole
+    ),
+    "GET /os-operations/{uuid}/events": Exchange(
+        "List what an operation did.",
+        {200: answers("events", EVENT)},
+        query={"after": INTEGER, "limit": LIMIT},
+    ),
+}

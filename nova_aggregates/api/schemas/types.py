@@ -1,4 +1,4 @@
-"""Types that several bodies share."""
+"""Types that several requests or answers share."""
 
 from __future__ import annotations
 
@@ -23,6 +23,40 @@ ZONE: dict[str, Any] = {
 }
 
 
+NAME_V21: dict[str, Any] = {
+    **NAME,
+    "format": "name-v21",
+    "description": f"a string of 1 to 255 characters of the Basic Multilingual Plane, {CLEAN}",
+}
+# Some requests of v2.1 strip the white space instead of refusing it.
+SPACED_NAME_V21: dict[str, Any] = {
+    **NAME_V21,
+    "format": "spaced-name-v21",
+    "description": "a string of 1 to 255 characters of the Basic Multilingual Plane without "
+    "control characters, not all of them white space",
+}
+ZONE_V21: dict[str, Any] = {
+    **ZONE,
+    "format": "zone-v21",
+    "description": "a string of 1 to 255 characters of the Basic Multilingual Plane without ':', "
+    f"{CLEAN}",
+}
+
+
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Like ``schema``, which has one type, or null."""
+    return {
+        **schema,
+        "type": [schema["type"], "null"],
+        "description": f"null or {schema['description']}",
+    }
+
+
+def without(properties: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A closed object with all keys but these."""
+    return answer({key: value for key, value in properties.items() if key not in names})
+
+
 def only(key: str, schema: dict[str, Any]) -> dict[str, Any]:
     """A body with exactly one key."""
     return closed({key: schema}, required=[key])
@@ -37,3 +71,45 @@ def closed(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]
         "additionalProperties": False,
         "description": f"an object with {', '.join(properties)}",
     }
+
+
+# Hints for XML (nova_aggregates.api.xml).
+INLINE: dict[str, Any] = {"x-inline": True}
+OMITTED: dict[str, Any] = {"x-omitted": True}
+
+# Parts of answers.
+TEXT: dict[str, Any] = {"type": "string"}
+OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
+INTEGER: dict[str, Any] = {"type": "integer"}
+BOOLEAN: dict[str, Any] = {"type": "boolean"}
+ATTRIBUTE: dict[str, Any] = {**TEXT, "xml": {"attribute": True}}
+UUID: dict[str, Any] = {"type": "string", "format": "uuid"}
+TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
+OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
+TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
+STRINGS: dict[str, Any] = {"type": "object", "additionalProperties": TEXT}
+
+
+def answer(properties: dict[str, Any]) -> dict[str, Any]:
+    """An object with all of these keys and no other."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def either(properties: dict[str, Any]) -> dict[str, Any]:
+    """A document with exactly one of these keys."""
+    return {**answer(properties), "required": [], "minProperties": 1, "maxProperties": 1}
+
+
+def answers(key: str, item: dict[str, Any]) -> dict[str, Any]:
+    """A document that lists ``item`` under ``key``."""
+    return answer({key: {"type": "array", "items": item}})
+
+
+def nullable_object(schema: dict[str, Any]) -> dict[str, Any]:
+    """Like ``schema``, or null, in an answer."""
+    return {**schema, "type": ["object", "null"]}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_aggregates.api.microversion import Version
 from nova_aggregates.api.views import aggregates, operations
 from nova_aggregates.objects import PlannedHosts
 
 
-def show(planned: PlannedHosts) -> dict[str, Any]:
+def show(planned: PlannedHosts, version: Version) -> dict[str, Any]:
     return {
-        **aggregates.show(planned.aggregate),
+        **aggregates.show(planned.aggregate, version),
         "steps": [
             {
                 "host": step.host,

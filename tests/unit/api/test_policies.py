@@ -33,8 +33,8 @@ CALLS = [
 
 
 def url(template: str) -> str:
-    parts = {"project": "demo", "id": "1", "name": "host1", "alias": "os-aggregates"}
-    return template.format(**parts, uuid=UUID)
+    parts = {"id": "1", "name": "host1", "alias": "os-aggregates"}
+    return "/demo" + template.format(**parts, uuid=UUID)
 
 
 def call(tmp_path: Path, method: str, path: str, body: Any = None) -> None:
@@ -60,8 +60,8 @@ def test_a_member_is_refused_before_anything_else(
 @pytest.mark.parametrize(
     ("path", "action"),
     [
-        *(("/demo/os-aggregates/1/action", name) for name in aggregate_controller.ACTIONS),
-        *((f"/demo/os-operations/{UUID}/action", name) for name in operation_controller.ACTIONS),
+        *(("/demo/os-aggregates/1/action", name) for name in aggregate_controller.HANDLERS),
+        *((f"/demo/os-operations/{UUID}/action", name) for name in operation_controller.HANDLERS),
     ],
 )
 def test_a_member_is_refused_each_action(tmp_path: Path, path: str, action: str) -> None:
@@ -78,7 +78,7 @@ def test_every_route_is_documented_by_a_rule_and_every_rule_by_a_route() -> None
         for operation in rule.operations
     }
     routes = {
-        (method, "/v1.1" + template)
+        (method, "/v1.1/{project}" + template)
         for template, methods in COMPUTE
         for method in methods
         if template != "/"

@@ -10,7 +10,11 @@ from lxml import etree
 
 from nova_aggregates.api import serialization
 from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.microversion import MINIMUM, VERSION
+from nova_aggregates.api.schemas import EXCHANGES
 from nova_aggregates.api.serialization import JSON, XML
+
+LIST: Any = EXCHANGES["GET /extensions"].answers[200]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +32,6 @@ from nova_aggregates.api.serialization import JSON, XML
         ("/x", "application/xml, application/json;q=0.5", XML),
         ("/x", "application/xml;q=0, */*", JSON),
         ("/x", "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8", XML),
-        ("/x", "image/png", JSON),
         ("/x.xml", None, XML),
         ("/x.xml", JSON, XML),
         ("/x.json", XML, JSON),
@@ -41,12 +44,33 @@ def test_wanted(path: str, accept: str | None, wanted: str) -> None:
     environ = {"PATH_INFO": path}
     if accept is not None:
         environ["HTTP_ACCEPT"] = accept
-    assert serialization.wanted(environ) == wanted
+    serialization.negotiate(environ)
+    assert environ[serialization.FORMAT] == wanted
+    assert serialization.render({"aggregates": []}, environ, {})[0] == wanted
 
 
-def test_documents_without_xml_are_answered_in_json() -> None:
-    environ = {"PATH_INFO": "/x.xml"}
-    assert serialization.render({"aggregates": []}, environ) == (JSON, b'{"aggregates": []}')
+@pytest.mark.parametrize("accept", ["image/png", "application/json;q=0", "text/event-stream"])
+def test_neither_format_is_accepted(accept: str) -> None:
+    environ: dict[str, Any] = {"PATH_INFO": "/x", "HTTP_ACCEPT": accept}
+    with pytest.raises(Fault) as caught:
+        serialization.negotiate(environ)
+    assert caught.value.status == 406
+    # The fault itself needs some format.
+    assert serialization.render({"computeFault": {}}, environ, {})[0] == JSON
+
+
+def test_streams_are_accepted_by_their_readers() -> None:
+    environ: dict[str, Any] = {"PATH_INFO": "/x", "HTTP_ACCEPT": "text/event-stream"}
+    serialization.negotiate(environ, streams=True)
+    assert environ[serialization.FORMAT] == JSON
+
+
+@pytest.mark.parametrize(("path", "accept"), [("/x", XML), ("/x.xml", ""), ("/x", "image/png")])
+def test_xml_ended_with_v21(path: str, accept: str) -> None:
+    environ = {"PATH_INFO": path, "HTTP_ACCEPT": accept, VERSION: MINIMUM}
+    serialization.negotiate(environ)
+    assert environ[serialization.FORMAT] == JSON
+    assert serialization.without_suffix(environ, path) == path
 
 
 def test_extensions_in_xml() -> None:
@@ -58,7 +82,9 @@ def test_extensions_in_xml() -> None:
         "alias": "<x>",
         "description": "d & e",
     }
-    media_type, body = serialization.render({"extensions": [extension]}, {"PATH_INFO": "/x.xml"})
+    media_type, body = serialization.render(
+        {"extensions": [extension]}, {"PATH_INFO": "/x.xml"}, LIST
+    )
     assert media_type == XML
     root = etree.fromstring(body)
     common = "{http://docs.openstack.org/common/api/v1.0}"
@@ -86,7 +112,7 @@ class Broken:
 def test_body_that_does_not_come(stream: Any, length: str, status: int) -> None:
     environ = {"wsgi.input": stream, "CONTENT_LENGTH": length, "CONTENT_TYPE": JSON}
     with pytest.raises(Fault) as caught:
-        serialization.read(environ)
+        serialization.read(environ, {})
     assert caught.value.status == status
 
 
@@ -96,4 +122,4 @@ def test_only_the_announced_bytes_are_read() -> None:
         "CONTENT_LENGTH": "8",
         "CONTENT_TYPE": JSON,
     }
-    assert serialization.read(environ) == {"a": 1}
+    assert serialization.read(environ, {}) == {"a": 1}

@@ -12,6 +12,7 @@ import webob
 from nova_aggregates.api import deployment as deployments
 from nova_aggregates.api import wsgi
 from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.microversion import EVERY, LEGACY, at
 from nova_aggregates.api.middleware.request_id import RequestId
 from nova_aggregates.api.middleware.sizelimit import SizeLimit
 from nova_aggregates.api.router import COMPUTE, Router
@@ -103,10 +104,15 @@ def test_forwarded_headers_when_a_proxy_is_configured(tmp_path: Path) -> None:
         "X_Forwarded_Host": "api.example.org",
         "X_Forwarded_Prefix": "/compute",
     }
-    for path, root in (("/", "versions"), ("/v1.1/", "version")):
-        document = ask(app, "GET", path, **headers).json[root]
-        version = document[0] if root == "versions" else document
-        assert version["links"][0]["href"] == "https://api.example.org/compute/v1.1/"
+    below = "https://api.example.org/compute"
+    listed = ask(app, "GET", "/", **headers).json["versions"]
+    assert [link["href"] for version in listed for link in version["links"]] == [
+        f"{below}/{path}/" for path in ("v2", "v2.1", "v1.1")
+    ]
+    for path in ("v2", "v2.1", "v1.1"):
+        for slash in ("", "/"):
+            document = ask(app, "GET", f"/{path}{slash}", **headers).json["version"]
+            assert document["links"][0] == {"rel": "self", "href": f"{below}/{path}/"}
 
 
 def test_handshake_behind_a_proxy(tmp_path: Path) -> None:
@@ -203,14 +209,15 @@ def test_size_limit_lets_the_largest_pass() -> None:
 @pytest.mark.parametrize(("template", "methods"), COMPUTE)
 def test_every_route_is_found_by_its_methods_only(template: str, methods: Any) -> None:
     router = Router(COMPUTE)
-    path = template.format(project="7f", id="1", name="h.1", alias="x", uuid="y")
-    for method, handler in methods.items():
-        found, params = router.find(path, method)
-        assert found is handler
-        assert params.get("project") == (None if template == "/" else "7f")
+    path = template.format(id="1", name="h.1", alias="x", uuid="y")
+    for version in EVERY:
+        for method, handler in methods.items():
+            match = router.find(path, method, version)
+            assert match.handler is at(handler, version)
+            assert match.template == template
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"} - set(methods):
         with pytest.raises(Fault) as caught:
-            router.find(path, method)
+            router.find(path, method, LEGACY)
         assert caught.value.status == 405
         allowed = set(caught.value.headers["Allow"].split(", "))
         assert allowed == {*methods, *(["HEAD"] if "GET" in methods else [])}

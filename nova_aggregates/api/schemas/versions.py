@@ -1,0 +1,30 @@
+"""The version documents."""
+
+from __future__ import annotations
+
+from nova_aggregates.api.schemas.exchange import Exchange, Schema
+from nova_aggregates.api.schemas.types import TEXT, answer, answers
+
+LINK: Schema = {
+    "type": "object",
+    "properties": {"rel": TEXT, "type": TEXT, "href": TEXT},
+    "required": ["rel", "href"],
+    "additionalProperties": False,
+}
+FIELDS = {
+    "id": TEXT,
+    "status": {"enum": ["CURRENT", "SUPPORTED"]},
+    "version": TEXT,
+    "min_version": TEXT,
+    "updated": TEXT,
+    "links": {"type": "array", "items": LINK},
+}
+MEDIA_TYPES = {"type": "array", "items": answer({"base": TEXT, "type": TEXT})}
+
+# At the root of the server; not in the route table of the versions.
+INDEX = answers("versions", answer(FIELDS))
+SHOW = answer({"version": answer({**FIELDS, "media-types": MEDIA_TYPES})})
+
+EXCHANGES = {
+    "GET /": Exchange("Show the version of the API.", {200: SHOW}),
+}
