@@ -24,6 +24,7 @@ FACTS = {
 # What no caller can cause: defects of ours, or of the installation.
 INTERNAL = {
     exceptions.NovaAggregatesError,
+    exceptions.LockLost,
     exceptions.OperationLost,
     exceptions.IllegalMove,
     exceptions.ConfigurationInvalid,
