@@ -6,13 +6,15 @@ import ipaddress
 import secrets
 from dataclasses import dataclass, field
 
-from nova_aggregates.simulator import certificates, guests, lifecycle, storage
+from nova_aggregates.simulator import certificates, lifecycle
 from nova_aggregates.simulator.clock import Clock
-from nova_aggregates.simulator.database import Database
+from nova_aggregates.simulator.furnishing import add_disk as add_disk
+from nova_aggregates.simulator.furnishing import add_guest as add_guest
+from nova_aggregates.simulator.furnishing import add_shared_storage as add_shared_storage
+from nova_aggregates.simulator.furnishing import own_database as own_database
 from nova_aggregates.simulator.levels import NEWEST, TLS_VERIFICATION
 from nova_aggregates.simulator.machine import Machine
-from nova_aggregates.simulator.profile import GIB, STANDARD, Profile
-from nova_aggregates.simulator.records import facts
+from nova_aggregates.simulator.profile import STANDARD, Profile
 from nova_aggregates.simulator.site import Site
 
 SKIPPED_LAST_OCTETS = (0, 77, 254, 255)  # networks have a router, and an address that is free
@@ -112,6 +114,7 @@ async def start_site(site: Site, plan: Plan) -> None:
     for machine in site.machines:
         await lifecycle.start(machine, cold=True)
     furnish(site, plan)
+    site.history.clear()
 
 
 def furnish(site: Site, plan: Plan) -> None:
@@ -126,80 +129,3 @@ def furnish(site: Site, plan: Plan) -> None:
         for machine in site.machines[quiet:]:
             for number in range(GUESTS_PER_HOST):
                 add_guest(machine, f"{machine.name}-guest{number + 1}")
-
-
-def own_database(machine: Machine) -> Database:
-    """Raises LookupError when the host is no running master."""
-    if machine.process is None or machine.process.db is None:
-        raise LookupError(f"{machine.name} is no running pool master")
-    return machine.process.db
-
-
-def add_shared_storage(machine: Machine, zone: str) -> str:
-    db = own_database(machine)
-    return storage.attach_export(db, db.master, zone)
-
-
-def pool_network(db: Database) -> str | None:
-    found = db.first("network", bridge="xenbr0")
-    return found[0] if found else None
-
-
-def add_guest(
-    machine: Machine,
-    name: str,
-    *,
-    memory: int = 2 * GIB,
-    running: bool = True,
-    disk: int = 10 * GIB,
-) -> str:
-    """A guest with a disk on the host's local storage and a network card."""
-    db = own_database(machine)
-    fixed = facts()["guest"]
-    metrics = db.create("VM_metrics", memory_actual=memory, VCPUs_number=2)
-    values = {**fixed, "user_version": 1, "hardware_platform_version": 2}
-    values.update(VCPUs_max=2, VCPUs_at_startup=2, memory_overhead=guests.overhead(memory))
-    vm = db.create(
-        "VM",
-        **values,
-        name_label=name,
-        metrics=metrics,
-        power_state="Halted",
-        memory_static_max=memory,
-        memory_dynamic_max=memory,
-        memory_dynamic_min=memory,
-        memory_static_min=memory,
-        memory_target=memory,
-    )
-    local = db.first("SR", name_label="Local storage", shared=False)
-    if local is not None and disk:
-        add_disk(machine, f"{name} disk", vm=vm, sr=local[0], size=disk)
-    network = pool_network(db)
-    if network is not None:
-        db.create("VIF", VM=vm, network=network, device="0", MTU=1500, currently_attached=running)
-    if running:
-        host = next(r for r, h in db.find("host") if h["uuid"] == machine.disk.uuid)
-        guests.settle(db, vm, host)
-        db.set("VM", vm, power_state="Running", domid=len(db.tables["VM"]))
-    guests.refresh(db, vm)
-    return vm
-
-
-def add_disk(
-    machine: Machine, name: str, *, vm: str | None = None, sr: str | None = None, size: int = GIB
-) -> str:
-    """A disk on the local storage (or the given repository), attached to the guest if given."""
-    db = own_database(machine)
-    if sr is None:
-        host = next(r for r, h in db.find("host") if h["uuid"] == machine.disk.uuid)
-        sr = next(
-            p["SR"]
-            for _, p in db.find("PBD", host=host)
-            if db.get("SR", p["SR"])["name_label"] == "Local storage"
-        )
-    vdi = db.create("VDI", name_label=name, SR=sr, virtual_size=size, type="user", managed=True)
-    used = db.get("SR", sr)["physical_utilisation"]
-    db.set("SR", sr, physical_utilisation=used + size)
-    if vm is not None:
-        db.create("VBD", VM=vm, VDI=vdi, userdevice="0", device="xvda", bootable=True, mode="RW")
-    return vdi

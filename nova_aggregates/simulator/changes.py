@@ -6,7 +6,17 @@ import datetime
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nova_aggregates.simulator import builder, certificates, hosts, lifecycle, records
+from nova_aggregates.simulator import (
+    certificates,
+    furnishing,
+    hosts,
+    lifecycle,
+    outsider,
+    plugins,
+    records,
+    updates,
+    vm_lifecycle,
+)
 from nova_aggregates.simulator.dispatch import ROLES
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.faults import WireFault
@@ -78,7 +88,7 @@ async def _first_boot(machine: Machine) -> None:
     if not machine.disk.first_boot:
         return
     machine.disk.first_boot = False
-    db = builder.own_database(machine)
+    db = furnishing.own_database(machine)
     if not db.tables["PIF"]:
         records.create_pool_network(db, machine, db.master)
 
@@ -106,20 +116,35 @@ def wire(site: Site, given: dict[str, Any]) -> None:
     site.faults.wire.append(spoiled)
 
 
+async def guest(site: Site, given: dict[str, Any]) -> None:
+    """What an outside administrator does to a guest: verb, guest and perhaps host, wait.
+
+    With ``wait`` false it goes on by itself. Raises LookupError, ValueError, ApiError.
+    """
+    host = machine_of(site, given["host"]) if given.get("host") else None
+    work = outsider.guest(site, given["verb"], given["guest"], host)
+    if given.get("wait", True):
+        await work
+        return
+    site.background(work)
+
+
 async def change(site: Site, given: dict[str, Any]) -> Any:
     """Alter the set-up. ``change`` names what; the rest are its arguments."""
     arguments = dict(given)
     name = arguments.pop("change")
+    if name not in CHANGES:
+        raise LookupError(f"change {name}")
     machine = machine_of(site, arguments.pop("host"))
     return await CHANGES[name](machine, **arguments)
 
 
 async def _add_guest(machine: Machine, name: str = "guest", **options: Any) -> str:
-    return builder.add_guest(machine, name, **options)
+    return furnishing.add_guest(machine, name, **options)
 
 
 async def _add_disk(machine: Machine, name: str = "disk", **options: Any) -> str:
-    return builder.add_disk(machine, name, **options)
+    return furnishing.add_disk(machine, name, **options)
 
 
 async def _set_password(machine: Machine, password: str) -> None:
@@ -132,11 +157,12 @@ async def _set_hardware(machine: Machine, **values: Any) -> None:
         if not hasattr(machine.hardware, key):
             raise ValueError(f"a host has no {key}")
         setattr(machine.hardware, key, value)
-    db = builder.own_database(machine)
-    records.refresh_host(db, machine, db.master)
+    db = furnishing.pool_database(machine)
+    host = furnishing.host_ref(machine, db)
+    records.refresh_host(db, machine, host)
     db.set(
         "host",
-        db.master,
+        host,
         edition=machine.hardware.edition,
         license_params=records.license_params(machine),
     )
@@ -144,14 +170,17 @@ async def _set_hardware(machine: Machine, **values: Any) -> None:
 
 async def _set_fields(machine: Machine, cls: str, values: dict[str, Any], ref: str = "") -> None:
     """Write fields of a record past the API; without ``ref`` of the only one, or the own host."""
-    db = builder.own_database(machine)
-    if not ref:
-        ref = db.master if cls == "host" else next(iter(db.tables[cls]))
+    db = furnishing.pool_database(machine)
+    own = furnishing.host_ref(machine, db)
+    if not ref and cls == "host_metrics":
+        ref = db.get("host", own)["metrics"]
+    elif not ref:
+        ref = own if cls == "host" else next(iter(db.tables[cls]))
     db.set(cls, ref, **values)
 
 
 async def _create_record(machine: Machine, cls: str, values: dict[str, Any]) -> str:
-    return builder.own_database(machine).create(cls, **values)
+    return furnishing.pool_database(machine).create(cls, **values)
 
 
 async def _change_certificate(machine: Machine, days: float = 3650) -> str:
@@ -200,9 +229,52 @@ async def _observe(machine: Machine) -> dict[str, Any]:
     }
 
 
+async def _set_guest(machine: Machine, guest: str, **values: Any) -> None:
+    """Write fields of a guest of the host's pool past the API, such as blocked_operations."""
+    process, vm = outsider.find_guest(machine.site, guest)
+    if process.db is not None:
+        process.db.set("VM", vm, **values)
+        vm_lifecycle.refresh(process.db, vm)
+
+
+async def _fail_move(machine: Machine, guest: str, error: list[str] | None) -> None:
+    """The guest's next move fails half-way; None lifts that."""
+    failing = machine.site.faults.failing_moves
+    failing.pop(guest, None)
+    if error:
+        failing[guest] = ApiError(*error)
+
+
+async def _offer_updates(machine: Machine, offered: list[dict[str, Any]]) -> str:
+    """What the repositories of the site offer from now on; the checksum of that."""
+    machine.site.updates = [updates.from_mapping(u) for u in offered]
+    return updates.checksum(machine.site.updates)
+
+
+async def _plugin(machine: Machine, table: dict[str, dict[str, Any]]) -> None:
+    """Plugins that the host has besides, see ``plugins``."""
+    plugins.give(machine, table)
+
+
+async def _updater(machine: Machine) -> None:
+    """XCP-ng's plugin, which installs what the site offers."""
+    plugins.add_updater(machine)
+
+
+async def _add_storage(machine: Machine, name: str = "Shared storage", size: int = 0) -> str:
+    """A shared repository of the host's pool, attached at all of its hosts."""
+    return furnishing.add_pool_storage(machine, name, size)
+
+
 CHANGES: dict[str, Callable[..., Awaitable[Any]]] = {
     "add-guest": _add_guest,
     "add-disk": _add_disk,
+    "add-storage": _add_storage,
+    "set-guest": _set_guest,
+    "fail-move": _fail_move,
+    "offer-updates": _offer_updates,
+    "plugin": _plugin,
+    "updater": _updater,
     "set-password": _set_password,
     "set-hardware": _set_hardware,
     "set-fields": _set_fields,

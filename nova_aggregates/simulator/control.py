@@ -3,8 +3,11 @@
 ``POST /reset`` makes every host fresh. ``POST /fault {"verb": "power-off", "host": "A"}`` does
 something to a machine, ``POST /time-scale {"scale": 20}`` changes the speed, and ``POST /wire``
 with the fields of WireFault spoils calls to come. ``POST /change {"change": "add-guest", "host":
-"host2", …}`` alters the site; ``GET /inventory`` tells how to reach the hosts. Hosts are named as
-in the inventory, by letter (A is the first) or by number from 1.
+"host2", …}`` alters the site. ``POST /guest {"verb": "start", "guest": "web1"}`` and ``POST /call
+{"host": "host1", "method": "pool.set_name_label", "args": ["$pool", "x"]}`` are what somebody
+else does to the pools. ``GET /inventory`` tells how to reach the hosts, ``GET /pools`` how they
+are, and ``GET /history?since=0`` what happened. Hosts are named as in the inventory, by letter (A
+is the first) or by number from 1.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import urllib.parse
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nova_aggregates.simulator import changes
+from nova_aggregates.simulator import changes, outsider
+from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.server import PortInUse, Simulation
 
 ADDRESS = "127.0.0.1"
@@ -73,27 +79,79 @@ class Control:
             return "200 OK", await self._do(verb, path, given)
         except LookupError as error:
             return "404 Not Found", {"error": f"not found: {error}"}
+        except ApiError as error:
+            return "409 Conflict", {"error": error.description}
         except (ValueError, TypeError) as error:
             return "400 Bad Request", {"error": str(error)}
 
     async def _do(self, verb: str, path: str, given: dict[str, Any]) -> Any:
-        simulation = self._simulation
-        if (verb, path) == ("GET", "/inventory"):
-            return simulation.inventory()
-        if verb != "POST":
-            raise LookupError(f"{verb} {path}")
-        if path == "/reset":
-            await simulation.reset()
-            return simulation.inventory()
-        if path == "/time-scale":
-            simulation.clock.set_scale(float(given["scale"]))
-            return {}
-        if path == "/fault":
-            await changes.fault(simulation.site, given["verb"], given["host"])
-            return {}
-        if path == "/wire":
-            changes.wire(simulation.site, given)
-            return {}
-        if path == "/change":
-            return await changes.change(simulation.site, given)
-        raise LookupError(f"{verb} {path}")
+        where, _, query = path.partition("?")
+        known = ROUTES.get((verb, where))
+        if known is None:
+            raise LookupError(f"{verb} {where}")
+        if query:
+            given = {**given, **dict(urllib.parse.parse_qsl(query))}
+        return await known(self._simulation, given)
+
+
+async def _inventory(simulation: Simulation, given: dict[str, Any]) -> Any:
+    del given
+    return simulation.inventory()
+
+
+async def _pools(simulation: Simulation, given: dict[str, Any]) -> Any:
+    del given
+    return outsider.overview(simulation.site)
+
+
+async def _history(simulation: Simulation, given: dict[str, Any]) -> Any:
+    return simulation.site.history.as_json(int(given.get("since", 0)))
+
+
+async def _reset(simulation: Simulation, given: dict[str, Any]) -> Any:
+    del given
+    await simulation.reset()
+    return simulation.inventory()
+
+
+async def _time_scale(simulation: Simulation, given: dict[str, Any]) -> Any:
+    simulation.clock.set_scale(float(given["scale"]))
+    return {}
+
+
+async def _fault(simulation: Simulation, given: dict[str, Any]) -> Any:
+    await changes.fault(simulation.site, given["verb"], given["host"])
+    return {}
+
+
+async def _wire(simulation: Simulation, given: dict[str, Any]) -> Any:
+    changes.wire(simulation.site, given)
+    return {}
+
+
+async def _change(simulation: Simulation, given: dict[str, Any]) -> Any:
+    return await changes.change(simulation.site, given)
+
+
+async def _guest(simulation: Simulation, given: dict[str, Any]) -> Any:
+    await changes.guest(simulation.site, given)
+    return {}
+
+
+async def _call(simulation: Simulation, given: dict[str, Any]) -> Any:
+    machine = changes.machine_of(simulation.site, given["host"])
+    return await outsider.call(machine, given["method"], *given.get("args", ()))
+
+
+ROUTES: dict[tuple[str, str], Callable[[Simulation, dict[str, Any]], Awaitable[Any]]] = {
+    ("GET", "/inventory"): _inventory,
+    ("GET", "/pools"): _pools,
+    ("GET", "/history"): _history,
+    ("POST", "/reset"): _reset,
+    ("POST", "/time-scale"): _time_scale,
+    ("POST", "/fault"): _fault,
+    ("POST", "/wire"): _wire,
+    ("POST", "/change"): _change,
+    ("POST", "/guest"): _guest,
+    ("POST", "/call"): _call,
+}

@@ -192,3 +192,10 @@ async def run(call: Call, args: list[Any]) -> Any:
     finally:
         tasks.finish_sync(call)
     return "" if result is None else result
+
+
+async def call_internally(process: Process, name: str, *args: Any) -> Any:
+    """A call that the toolstack makes by itself, or somebody at its console: with all rights."""
+    method = process.machine.site.model.methods[name]
+    missing = [p.default for p in method.params[len(args) :]]
+    return await run(Call(process, method, shown_name=name), [*args, *missing])

@@ -7,6 +7,7 @@ from nova_aggregates.simulator import (
     guests,
     host_operations,
     lifecycle,
+    placement,
     records,
     storage,
 )
@@ -30,7 +31,7 @@ async def eject(call: Call, host: str) -> None:
         target = await call.machine.site.contact(db, host)
         if db.pool_record["ha_enabled"]:
             raise ApiError("HA_IS_ENABLED")
-        if guests.residents(db, host):
+        if placement.residents(db, host):
             raise ApiError("OPERATION_NOT_ALLOWED", "VM resident on host")
         await call.clock.sleep(call.machine.profile.timings.eject)
         storage.release_host(db, host)
@@ -81,8 +82,8 @@ async def declare_dead(call: Call, host: str) -> None:
     """Guests become Halted and the host disabled; the live flag stays (observed)."""
     db = call.db
     await _assert_dead(call, host, looks=2)
-    for vm in guests.residents(db, host):
-        guests.halt(db, vm)
+    for vm in placement.residents(db, host):
+        guests.halt(call.machine.site, db, vm, why="host-lost")
     db.set("host", host, enabled=False)
     host_operations.refresh(db, host)
 
@@ -94,7 +95,7 @@ async def destroy(call: Call, host: str) -> None:
     if db.pool_record["ha_enabled"]:
         raise ApiError("HA_IS_ENABLED")
     await _assert_dead(call, host, looks=1)
-    if guests.residents(db, host):
+    if placement.residents(db, host):
         raise ApiError("HOST_HAS_RESIDENT_VMS", host)
     remove_record(db, host)
 

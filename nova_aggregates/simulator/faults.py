@@ -32,6 +32,8 @@ class Faults:
     disabled: set[str] = field(default_factory=set)
     unplugged_storage: set[str] = field(default_factory=set)
     no_record: set[str] = field(default_factory=set)  # a join that loses the host's record
+    busy_updates: set[str] = field(default_factory=set)  # being applied: update/host
+    failing_moves: dict[str, ApiError] = field(default_factory=dict)  # by guest, for one move
 
     def take(self, host: str, method: str) -> WireFault | None:
         """The fault for this call, counted down. Methods match as shell patterns."""
@@ -52,7 +54,14 @@ class Faults:
     def unpluggable(self, host: str) -> bool:
         return host in self.unplugged_storage
 
+    def fail_move(self, guest: str) -> None:
+        """Raises what was injected for the next move of this guest."""
+        error = self.failing_moves.pop(guest, None)
+        if error is not None:
+            raise error
+
     def clear(self) -> None:
+        self.failing_moves.clear()
         self.wire.clear()
         self.emergencies.clear()
         self.disabled.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_aggregates.simulator import guests, host_operations, lifecycle
+from nova_aggregates.simulator import departure, ha, host_operations, lifecycle
 from nova_aggregates.simulator.calls import Call, api, backoff
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError
@@ -28,10 +28,12 @@ async def disable(call: Call, host: str, auto_enable: bool) -> None:
     """With auto_enable the request lives in the host's memory only (xapi_host.ml)."""
     db = call.db
     db.get("host", host)
+    ha.assert_disable_keeps_plan(call.machine.site, db, host)
     target = await call.machine.site.contact(db, host)
     if not db.get("host", host)["enabled"]:
         return
     db.set("host", host, enabled=False)
+    call.machine.site.history.host("disabled", target.machine.name)
     target.user_disabled = True
     target.machine.disk.auto_enable = auto_enable
     host_operations.refresh(db, host)
@@ -52,6 +54,7 @@ async def enable(call: Call, host: str) -> None:
     target.user_disabled = False
     target.machine.disk.auto_enable = True
     db.set("host", host, enabled=True)
+    call.machine.site.history.host("enabled", target.machine.name)
     host_operations.refresh(db, host)
 
 
@@ -86,22 +89,6 @@ async def set_hostname_live(call: Call, host: str, hostname: str) -> None:
         raise ApiError("HOST_NAME_INVALID", "hostname empty")
     target.machine.name = hostname
     call.db.set("host", host, hostname=hostname)
-
-
-@api("host.call_plugin")
-async def call_plugin(
-    call: Call, host: str, plugin: str, function: str, args: dict[str, str]
-) -> str:
-    """A host has the plugins that the site gives it, and no others."""
-    target = await call.machine.site.contact(call.db, host)
-    known = target.machine.plugins.get(plugin)
-    if known is None:
-        raise ApiError("XENAPI_MISSING_PLUGIN", plugin)
-    answer = known.get(function)
-    if answer is None:
-        text = f"'{function}' is not defined in {plugin}: {sorted(args)}"
-        raise ApiError("XENAPI_PLUGIN_FAILURE", function, "UnknownFunction", text)
-    return answer
 
 
 @api("host.reboot")
@@ -139,14 +126,15 @@ async def _go_down(target: Process, host: str, *, again: bool) -> None:
     timings = machine.profile.timings
     await machine.clock.sleep(timings.reboot_delay)
     db = machine.site.database_of(target)
-    for vm in guests.residents(db, host) if db.peek("host", host) else ():
-        guests.halt(db, vm)
+    why = "reboot" if again else "shutdown"
+    if db.peek("host", host) is not None:
+        await departure.empty(target, host, why=f"host-{why}")
     if machine.profile.negative_heartbeat and db.peek("host", host):
         lifecycle.set_live(db, host, live=False)
     if again:
         await lifecycle.reboot(machine, timings.boot)
         return
-    lifecycle.power_off(machine)
+    lifecycle.power_off(machine, why="shutdown")
     await machine.listener.refuse()
 
 

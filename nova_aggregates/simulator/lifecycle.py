@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from nova_aggregates.simulator import host_operations, records, storage
+from nova_aggregates.simulator import (
+    guests,
+    guidances,
+    host_operations,
+    placement,
+    records,
+    storage,
+)
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.machine import Machine, Phase, Power, Process
@@ -30,6 +37,7 @@ def light_fuse(machine: Machine, seconds: float) -> None:
 async def restart(machine: Machine) -> None:
     """Stop xapi and start it in the role that the disk says; the TLS front end lives on."""
     _announce_rejoin(machine)
+    machine.site.history.host("host-down", machine.name, "toolstack")
     machine.kill_process()
     await machine.listener.close_softly()
     await machine.clock.sleep(machine.profile.timings.closing)
@@ -52,6 +60,7 @@ async def boot(machine: Machine, seconds: float) -> None:
     if machine.profile.boot_time_changes or not machine.disk.boot_time:
         machine.disk.boot_time = machine.clock.now()
     machine.disk.disabled_until_reboot = False
+    machine.disk.booted = True
     for callback in machine.on_boot:
         callback()
     await start(machine, cold=True)
@@ -59,14 +68,17 @@ async def boot(machine: Machine, seconds: float) -> None:
 
 async def reboot(machine: Machine, seconds: float) -> None:
     """The toolstack goes, its front end a little later, then the machine boots."""
+    machine.site.history.host("host-down", machine.name, "reboot")
     machine.kill_process()
     await machine.listener.close_softly()
     await machine.clock.sleep(machine.profile.timings.closing)
     await boot(machine, seconds)
 
 
-def power_off(machine: Machine) -> None:
-    """The machine loses power at once."""
+def power_off(machine: Machine, *, why: str = "power") -> None:
+    """The machine loses power at once. ``why`` is for the history."""
+    if machine.power is Power.ON:
+        machine.site.history.host("host-down", machine.name, why)
     machine.power = Power.OFF
     machine.stop_living()
     machine.kill_process()
@@ -100,9 +112,11 @@ async def start_master(machine: Machine) -> None:
     machine.disk.trusted.add(machine.disk.certificate_id)
     records.refresh_host(db, machine, host)
     set_live(db, host, live=True)
+    _take_stock(machine, db, host)
     if not fresh:
         db.set("host", host, enabled=False)
     await machine.listener.open()
+    machine.site.history.host("host-up", machine.name)
     usurper = find_usurper(machine, db)
     if usurper is not None:
         await machine.clock.sleep(0.2)
@@ -117,6 +131,18 @@ async def start_master(machine: Machine) -> None:
     else:
         process.spawn(_enable_master(process))
     process.spawn(_watch_heartbeats(process))
+
+
+def _take_stock(machine: Machine, db: Database, host: str) -> None:
+    """After a boot no guest of before is left, and what asked for it is done with."""
+    done = guidances.AFTER_BOOT if machine.disk.booted else guidances.AFTER_RESTART
+    guidances.follow(db, host, done)
+    if not machine.disk.booted:
+        return
+    machine.disk.booted = False
+    db.set("host", host, updates_requiring_reboot=[])
+    for vm in placement.residents(db, host):
+        guests.halt(machine.site, db, vm, why="host-lost")
 
 
 def find_usurper(machine: Machine, db: Database) -> Machine | None:
@@ -238,6 +264,8 @@ async def hello(process: Process) -> None:
     db.set("host", host, enabled=False, address=machine.address, current_operations={})
     host_operations.refresh(db, host)
     set_live(db, host, live=True)
+    _take_stock(machine, db, host)
+    machine.site.history.host("host-up", machine.name)
     master = machine.site.by_address(machine.disk.master_address or "")
     if master is not None:
         machine.disk.password = master.disk.password
@@ -262,7 +290,7 @@ async def _become_usable(process: Process) -> None:
 
 
 def consider_enabling(process: Process) -> None:
-    """xapi_host_helpers.ml consider_enabling_host, without HA."""
+    """xapi_host_helpers.ml consider_enabling_host."""
     machine = process.machine
     db = machine.site.database_of(process)
     host = _record(db, machine)
@@ -273,7 +301,10 @@ def consider_enabling(process: Process) -> None:
         machine.name
     ):
         return
+    if db.pool_record["ha_enabled"] and not storage.all_plugged(db, host):
+        return
     db.set("host", host, enabled=True)
+    machine.site.history.host("enabled", machine.name)
     host_operations.refresh(db, host)
 
 

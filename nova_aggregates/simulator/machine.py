@@ -70,6 +70,8 @@ class Disk:
     first_boot: bool = False  # the management interface has still to be made
     disabled_until_reboot: bool = False
     taking_over: bool = False  # the next start is the first one as the pool's master
+    booted: bool = False  # since the toolstack last looked: no domain of before is left
+    installed: tuple[str, ...] = ()  # names of updates
 
 
 @dataclass
@@ -84,6 +86,9 @@ class Hardware:
     sm_features: dict[str, dict[str, int]] = field(default_factory=dict)
     clock_skew: float = 0.0
     licence_daemon: bool = True
+    memory_total: int = 0  # bytes; 0: as the profile says
+    cpu_count: int = 0
+    cpu_features: str = ""  # words of hex digits; "": as the observed hosts
 
 
 @dataclass
@@ -159,7 +164,8 @@ class Machine:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.listener: Listener = NoListener()
-        self.plugins: dict[str, dict[str, str]] = {}  # plugin -> function -> answer
+        self.plugins: dict[str, dict[str, Any]] = {}  # see plugins.py
+        self.movers = asyncio.Semaphore(site.profile.guests.moves_at_once)
         self.on_boot: list[Callable[[], None]] = []
         self._life: asyncio.Task[Any] | None = None
 
@@ -179,6 +185,20 @@ class Machine:
     @property
     def profile(self) -> Profile:
         return self.site.profile
+
+    @property
+    def memory_total(self) -> int:
+        """Bytes."""
+        return self.hardware.memory_total or self.profile.memory_total
+
+    @property
+    def memory_free(self) -> int:
+        """Bytes for guests, when there are none."""
+        return self.memory_total - (self.profile.memory_total - self.profile.memory_free)
+
+    @property
+    def cpu_count(self) -> int:
+        return self.hardware.cpu_count or self.profile.cpu_count
 
     @property
     def answers(self) -> bool:

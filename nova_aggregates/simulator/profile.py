@@ -31,6 +31,12 @@ class Timings:
     power_on: float = 45.0
     heartbeat: float = 30.0
     presumed_dead: float = 600.0
+    departure: float = 240.0  # for moving the guests of a host that goes down
+    sync_updates: float = 20.0
+    precheck: float = 3.0
+    apply_updates: float = 60.0
+    ha_pass: float = 5.0
+    ha_timeout: float = 60.0  # with high availability a silent host is dead after that
     gc_pass: float = 30.0
     unreachable: float = 140.0  # until CANNOT_CONTACT_HOST when nothing answers at all
     refusing: float = 70.0  # the same when connections are refused
@@ -54,6 +60,7 @@ class GuestTimings:
     clean_stop: float = 8.0
     migrate_setup: float = 1.0
     bandwidth: float = 1.0 * GIB  # bytes a second, shared by the moves of one source host
+    moves_at_once: int = 4  # from one host (xenopsd.ml worker_pool_size); the others wait
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import operator
 from typing import Any
 
 from nova_aggregates.simulator import certificates, host_operations, pool_operations
@@ -54,10 +55,13 @@ def license_params(machine: Machine) -> dict[str, str]:
 
 
 def cpu_info(machine: Machine) -> dict[str, str]:
+    kinds = ("features_hvm", "features_pv", "features_hvm_host", "features_pv_host")
+    known = machine.hardware.cpu_features
     return {
         **facts()["cpu_info"],
         "vendor": machine.hardware.cpu_vendor,
-        "cpu_count": str(machine.profile.cpu_count),
+        "cpu_count": str(machine.cpu_count),
+        **(dict.fromkeys(kinds, known) if known else {}),
     }
 
 
@@ -87,7 +91,7 @@ def host_fields(machine: Machine) -> Record:
         "editions": list(machine.profile.editions),
         "tls_verification_enabled": machine.disk.tls_verification,
         "last_update_hash": machine.disk.last_update_hash,
-        "memory_overhead": machine.profile.memory_total - machine.profile.memory_free,
+        "memory_overhead": machine.memory_total - machine.memory_free,
     }
 
 
@@ -205,7 +209,7 @@ def create_network_card(db: Database, machine: Machine, host: str, network: str)
 
 def create_cpus(db: Database, machine: Machine, host: str) -> None:
     info = cpu_info(machine)
-    for number in range(machine.profile.cpu_count):
+    for number in range(machine.cpu_count):
         db.create(
             "host_cpu",
             host=host,
@@ -258,7 +262,7 @@ def refresh_host(db: Database, machine: Machine, host: str) -> None:
     db.set(
         "host_metrics",
         metrics,
-        memory_total=machine.profile.memory_total,
+        memory_total=machine.memory_total,
         last_updated=machine.clock.stamp(),
     )
     if machine.profile.memory_monitored:
@@ -287,6 +291,13 @@ def report_memory(db: Database, host: str) -> None:
     db.set("host_metrics", record["metrics"], memory_free=max(0, free))
 
 
+def level(features: list[str]) -> str:
+    """What all CPUs have. A missing word is zero."""
+    rows = [[int(word, 16) for word in f.split("-")] for f in features]
+    common = [functools.reduce(operator.and_, words) for words in zip(*rows, strict=False)]
+    return "-".join(f"{word:08x}" for word in common)
+
+
 def refresh_pool_cpus(db: Database) -> None:
     """pool.cpu_info is levelled over all members; the vendor stays the master's (observed)."""
     hosts = [r["cpu_info"] for _, r in db.find("host") if r["cpu_info"]]
@@ -297,8 +308,7 @@ def refresh_pool_cpus(db: Database) -> None:
         "pool",
         db.pool,
         cpu_info={
-            "features_hvm_host": master["features_hvm_host"],
-            "features_pv_host": master["features_pv_host"],
+            **{k: level([c[k] for c in hosts]) for k in ("features_hvm_host", "features_pv_host")},
             "socket_count": str(sum(int(c["socket_count"]) for c in hosts)),
             "cpu_count": str(sum(int(c["cpu_count"]) for c in hosts)),
             "vendor": master["vendor"],

@@ -1,10 +1,10 @@
-"""TLS verification between members, licences, high availability."""
+"""TLS verification between members, and licences."""
 
 from __future__ import annotations
 
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.errors import ApiError
-from nova_aggregates.simulator.pool_operations import pool_operation, refresh_allowed
+from nova_aggregates.simulator.pool_operations import pool_operation
 
 
 @api("pool.enable_tls_verification")
@@ -54,29 +54,3 @@ async def apply_edition_everywhere(call: Call, pool: str, edition: str) -> None:
     call.db.get("pool", pool)
     for host in list(call.db.tables["host"]):
         await apply_edition(call, host, edition, False)
-
-
-@api("pool.enable_ha")
-async def enable_ha(call: Call, srs: list[str], configuration: dict[str, str]) -> None:
-    """Needs a shared SR for the heartbeat."""
-    db = call.db
-    if db.pool_record["ha_enabled"]:
-        raise ApiError("HA_IS_ENABLED")
-    shared = [s for s in srs if db.get("SR", s)["shared"]]
-    if not shared:
-        raise ApiError("CANNOT_CREATE_STATE_FILE")
-    async with pool_operation(db, call.clock, "ha_enable", task=call.task_ref()):
-        await call.clock.sleep(call.machine.profile.timings.fuse)
-        db.set("pool", db.pool, ha_enabled=True, ha_configuration=configuration)
-    refresh_allowed(db)
-
-
-@api("pool.disable_ha")
-async def disable_ha(call: Call) -> None:
-    db = call.db
-    if not db.pool_record["ha_enabled"]:
-        raise ApiError("HA_NOT_ENABLED")
-    async with pool_operation(db, call.clock, "ha_disable", task=call.task_ref()):
-        await call.clock.sleep(call.machine.profile.timings.eject)
-        db.set("pool", db.pool, ha_enabled=False, ha_configuration={})
-    refresh_allowed(db)

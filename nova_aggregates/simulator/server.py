@@ -12,12 +12,18 @@ from typing import Any
 
 from nova_aggregates.simulator import (
     builder,
+    evacuation,
     events,
+    guests,
+    ha_operations,
     hosts,
     join,
     mastership,
     migration,
     networks,
+    plugins,
+    pool_updates,
+    repositories,
     security,
     sessions,
     tasks,
@@ -33,12 +39,18 @@ from nova_aggregates.simulator.site import Site
 # Importing these modules fills the table of methods.
 METHOD_MODULES = (
     eject_calls,
+    evacuation,
     events,
+    guests,
+    ha_operations,
     hosts,
     join,
     mastership,
     migration,
     networks,
+    plugins,
+    pool_updates,
+    repositories,
     security,
     sessions,
     tasks,
@@ -95,10 +107,12 @@ class Simulation:
         """All hosts fresh and standalone again, faults forgotten; uuids and certificates stay."""
         self.site.faults.clear()
         self.site.directory.clear()
+        self.site.updates.clear()
         for position, machine in enumerate(self.site.machines):
             power_off(machine)
             await machine.listener.refuse()
             builder.reset_machine(machine, self.plan, position)
+            machine.plugins.clear()
             machine.power = type(machine.power).ON
         await builder.start_site(self.site, self.plan)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.datamodel import Datamodel, load
 from nova_aggregates.simulator.errors import ApiError, ProcessGone
 from nova_aggregates.simulator.faults import Faults
+from nova_aggregates.simulator.history import History
 from nova_aggregates.simulator.machine import Machine, Phase, Power, Process
 from nova_aggregates.simulator.profile import STANDARD, Profile
+from nova_aggregates.simulator.updates import Update
 
 LOG = logging.getLogger(__name__)
 POLL = 0.25  # virtual seconds between looks at another host
@@ -54,20 +56,39 @@ class Site:
         self.faults = Faults()
         self.storage_of_pools = False
         self.directory: dict[str, Account] = {}
+        self.history = History(clock)
+        self.updates: list[Update] = []  # what the repositories of the site offer
+        self._background: set[asyncio.Task[Any]] = set()
+        self._by_uuid: dict[str, Machine] = {}
+        self._by_address: dict[str, Machine] = {}
 
     def add(self, machine: Machine) -> Machine:
         self.machines.append(machine)
         return machine
 
     def by_address(self, address: str) -> Machine | None:
-        return next((m for m in self.machines if m.address == address), None)
+        found = self._by_address.get(address)
+        if found is None or found.address != address:
+            self._by_address = {m.address: m for m in reversed(self.machines)}
+            found = self._by_address.get(address)
+        return found
 
     def resolve(self, name: str) -> Machine | None:
         """A machine by address or host name, as the name service of the site would."""
         return self.by_address(name) or next((m for m in self.machines if m.name == name), None)
 
     def by_uuid(self, uuid: str) -> Machine | None:
-        return next((m for m in self.machines if m.disk.uuid == uuid), None)
+        found = self._by_uuid.get(uuid)
+        if found is None or found.disk.uuid != uuid:
+            self._by_uuid = {m.disk.uuid: m for m in self.machines}
+            found = self._by_uuid.get(uuid)
+        return found
+
+    def host_name(self, db: Database, host: str) -> str:
+        """The machine behind a host record, as it is called in the inventory."""
+        record = db.peek("host", host)
+        machine = self.by_uuid(record["uuid"]) if record is not None else None
+        return machine.name if machine is not None else ""
 
     def by_name(self, name: str) -> Machine:
         """Raises KeyError; names are as in the inventory."""
@@ -175,6 +196,13 @@ class Site:
             machine = self.by_uuid(record["uuid"])
             if machine is not None:
                 yield ref, machine
+
+    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Something that goes on by itself; its failure is only logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self.note_crash)
 
     def note_crash(self, task: asyncio.Task[Any]) -> None:
         """Nothing that a simulated host does may fail unseen."""

@@ -154,6 +154,10 @@ def plug_all(db: Database, machine: Machine, host: str) -> None:
             db.set("PBD", pbd, currently_attached=True)
 
 
+def all_plugged(db: Database, host: str) -> bool:
+    return all(db.get("PBD", p)["currently_attached"] for p in db.get("host", host)["PBDs"])
+
+
 def release_host(db: Database, host: str) -> None:
     """Unplug a leaving host's PBDs; repositories that nobody else has are forgotten.
 

@@ -22,6 +22,10 @@
         site.change("flag", "host2", flag="disabled")        # comes back disabled
         site.change("emergency", "host2", error=["HOST_UNKNOWN_TO_MASTER", "uuid"])
         site.change("set-fields", "host1", cls="pool", values={"ha_enabled": True})
+        site.guest("migrate", "web1", "host3")      # and start, shutdown, stop, reboot, suspend, …
+        site.call("host1", "pool.set_name_label", "$pool", "renamed by somebody else")
+        site.history.summary().moves                # and stops, down, most_moves_from, …
+        site.pools                                  # hosts and guests of every pool as they are
         site.reset()                                # all fresh and standalone again
 
 It runs in a thread of this process; port and addresses are free ones, so many may run at once.
@@ -40,8 +44,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from nova_aggregates.simulator import changes
+from nova_aggregates.simulator import changes, outsider
 from nova_aggregates.simulator.builder import Plan
+from nova_aggregates.simulator.history import History
 from nova_aggregates.simulator.levels import NEWEST
 from nova_aggregates.simulator.profile import PROFILES
 from nova_aggregates.simulator.server import PortInUse, Simulation
@@ -177,6 +182,29 @@ class SimulatedSite:
         """Alter the set-up, see ``changes.CHANGES``."""
         given = {"change": change, "host": host, **arguments}
         return self.run(changes.change(self._running.site, given))
+
+    def guest(self, verb: str, guest: str, host: str = "", *, wait: bool = True) -> None:
+        """What an outside administrator does, see ``outsider.GUEST_VERBS``."""
+        given = {"verb": verb, "guest": guest, "host": host, "wait": wait}
+        self.run(changes.guest(self._running.site, given))
+
+    def call(self, host: str, method: str, *args: Any) -> Any:
+        """Any call by an outside administrator, see ``outsider.call``."""
+        site = self._running.site
+        return self.run(outsider.call(changes.machine_of(site, host), method, *args))
+
+    @property
+    def history(self) -> History:
+        """What happened since the start or the last reset."""
+        return self._running.site.history
+
+    @property
+    def pools(self) -> list[dict[str, Any]]:
+        async def look() -> list[dict[str, Any]]:
+            return outsider.overview(self._running.site)
+
+        found: list[dict[str, Any]] = self.run(look())
+        return found
 
     def reset(self) -> None:
         """All hosts fresh and standalone again, without faults."""
