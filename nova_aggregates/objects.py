@@ -222,6 +222,7 @@ class Aggregate:
     updated_at: datetime.datetime | None
     deleted: bool
     deleted_at: datetime.datetime | None
+    generation: int = 0  # grows with every change of anything above
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

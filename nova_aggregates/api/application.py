@@ -8,6 +8,7 @@ from typing import Any
 import webob
 
 from nova_aggregates.api import serialization
+from nova_aggregates.api.answers import Ready
 from nova_aggregates.api.call import CONTEXT, Call, Reply
 from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
@@ -34,7 +35,12 @@ class Application:
             self._check_project(environ, project)
         call = Call(webob.Request(environ), match.params, self._deployment)
         reply = match.handler(call)
-        return _response(reply, exchange, version, environ)(environ, start_response)
+        if reply.ready is not None:
+            return _send(reply.ready, environ, start_response)
+        response = _response(reply, exchange, version, environ)
+        if reply.keep is not None:
+            reply.keep(response.headerlist, response.body)
+        return response(environ, start_response)
 
     def _check_project(self, environ: dict[str, Any], project: str) -> None:
         context = environ[CONTEXT]
@@ -66,6 +72,11 @@ def _split(path: str, *, project_optional: bool) -> tuple[str | None, str]:
 
 def _exchange(match: Match, method: str) -> Exchange:
     return EXCHANGES[f"{'GET' if method == 'HEAD' else method} {match.template}"]
+
+
+def _send(ready: Ready, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response(ready.status, list(ready.headers))
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [ready.body]
 
 
 def _response(

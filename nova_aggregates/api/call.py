@@ -8,15 +8,16 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import webob
 from oslo_context.context import RequestContext
 
-from nova_aggregates.api import serialization
+from nova_aggregates.api import answers, serialization
 from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.microversion import Version, Versioned, at, version_of
+from nova_aggregates.api.microversion import ECHO, Version, Versioned, at, version_of
 from nova_aggregates.api.text import ILLEGAL
 from nova_aggregates.api.validation import Validator
 from nova_aggregates.objects import Once, Operation, Requester
@@ -35,6 +36,9 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     stream: Iterable[bytes] | None = None  # server-sent events, instead of a document
+    ready: answers.Ready | None = None  # an answer that needs no rendering, instead of a document
+    # Called with the headers and the body of the rendered document.
+    keep: Callable[[Iterable[tuple[str, str]], bytes], None] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +89,25 @@ class Call:
         except RecursionError:
             raise Fault(400, "The body nests too deep.") from None
         return document
+
+    def unless_unchanged(self, generation: Callable[[], int], build: Callable[[], Reply]) -> Reply:
+        """What ``build`` makes, with an entity tag; the same answer as last time, or 304 for a
+        client that has it, as long as ``generation`` returns the same number."""
+        environ = self.request.environ
+        moved, key = generation(), answers.key_of(environ)
+        tag = answers.tag_of(moved, key)
+        if answers.is_named(tag, environ.get("HTTP_IF_NONE_MATCH")):
+            headers = (("ETag", tag), *environ.get(ECHO, ()))
+            return Reply(None, ready=answers.Ready("304 Not Modified", headers, b""))
+        kept = self.deployment.answers.get(key, moved)
+        if kept is not None:
+            return Reply(None, ready=kept)
+        reply = build()
+        return dataclasses.replace(
+            reply,
+            headers={**reply.headers, "ETag": tag},
+            keep=partial(self.deployment.answers.put, key, moved),
+        )
 
     def once(self, document: Any = None) -> Once | None:
         """The request as the header Idempotency-Key names it; None without the header.

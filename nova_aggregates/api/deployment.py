@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from oslo_config import cfg
 
+from nova_aggregates.api.answers import Answers
 from nova_aggregates.api.feed import Feed
 from nova_aggregates.api.policies import Policy
 from nova_aggregates.db.engine import Database
@@ -29,6 +30,7 @@ class Deployment:
     operations: OperationManager
     drift: DriftManager
     feed: Feed
+    answers: Answers
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Deployment:
@@ -48,6 +50,7 @@ class Deployment:
             drift=DriftManager(database, secrets),
             # Half of the connections are left for everybody else.
             feed=Feed(operations, most_readers=max(1, conf.api.max_connections // 2)),
+            answers=Answers(conf.api.answers_bytes),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +12,10 @@ from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.tables import (
     GENERATION_ID,
     ID_MAX,
-    aggregate_hosts,
     aggregate_metadata,
     aggregates,
     generation,
-    hosts,
 )
-from nova_aggregates.objects import Aggregate, AggregateKind, AggregateState
 
 LIVE = aggregates.c.deleted_at.is_(None)
 
@@ -36,68 +32,6 @@ def storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\0" not in text
-
-
-def fetch_live(connection: Connection, *, availability_zone: str | None = None) -> list[Aggregate]:
-    """Every aggregate that is not deleted, oldest first, in three queries."""
-    wanted = LIVE
-    if availability_zone is not None:
-        if not storable(availability_zone):
-            return []
-        wanted = sa.and_(LIVE, aggregates.c.availability_zone == availability_zone)
-    return _fetch(connection, wanted)
-
-
-def fetch(connection: Connection, aggregate_id: int, *, deleted: bool = False) -> Aggregate | None:
-    """One aggregate; a deleted one only on request."""
-    if not is_id(aggregate_id):
-        return None
-    wanted = aggregates.c.id == aggregate_id
-    found = _fetch(connection, wanted if deleted else sa.and_(wanted, LIVE))
-    return found[0] if found else None
-
-
-def _fetch(connection: Connection, wanted: Any) -> list[Aggregate]:
-    rows = connection.execute(sa.select(aggregates).where(wanted).order_by(aggregates.c.id)).all()
-    if not rows:
-        return []
-    members: defaultdict[int, list[str]] = defaultdict(list)
-    statement = (
-        sa.select(aggregate_hosts.c.aggregate_id, hosts.c.name)
-        .join(aggregates, aggregates.c.id == aggregate_hosts.c.aggregate_id)
-        .join(hosts, hosts.c.id == aggregate_hosts.c.host_id)
-        .where(wanted)
-        .order_by(aggregate_hosts.c.id)
-    )
-    for aggregate_id, name in connection.execute(statement):
-        members[aggregate_id].append(name)
-    metadata: defaultdict[int, dict[str, str]] = defaultdict(dict)
-    statement = (
-        sa.select(aggregate_metadata)
-        .join(aggregates, aggregates.c.id == aggregate_metadata.c.aggregate_id)
-        .where(wanted)
-        .order_by(aggregate_metadata.c.key)
-    )
-    for aggregate_id, key, value in connection.execute(statement):
-        metadata[aggregate_id][key] = value
-    return [_aggregate(row, members.get(row.id, []), metadata.get(row.id, {})) for row in rows]
-
-
-def _aggregate(row: Row, members: list[str], metadata: Mapping[str, str]) -> Aggregate:
-    return Aggregate(
-        id=row.id,
-        uuid=row.uuid,
-        name=row.name,
-        availability_zone=row.availability_zone,
-        kind=AggregateKind(row.kind),
-        state=AggregateState(row.state),
-        hosts=tuple(members),
-        metadata=metadata,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        deleted=row.deleted_at is not None,
-        deleted_at=row.deleted_at,
-    )
 
 
 def lock(connection: Connection, aggregate_id: int) -> Row | None:
@@ -173,9 +107,3 @@ def bump_generation(connection: Connection) -> None:
         .where(generation.c.id == GENERATION_ID)
         .values(value=generation.c.value + 1)
     )
-
-
-def current_generation(connection: Connection) -> int:
-    """Equal numbers mean equal lists of aggregates and hosts (inventory and last seen aside)."""
-    statement = sa.select(generation.c.value).where(generation.c.id == GENERATION_ID)
-    return int(connection.execute(statement).scalar_one())

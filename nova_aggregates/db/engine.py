@@ -8,16 +8,17 @@ import random
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from nova_aggregates.db.reading import Question, Rows, translated
 from nova_aggregates.db.trouble import Trouble, WriteLockTimeout, as_fact, trouble_of
 from nova_aggregates.db.url import parse_url
 
@@ -31,6 +32,12 @@ LOST_RETRIES = 2  # a server that restarts is found again at once, or the caller
 TAKEN_RETRIES = 3  # a unique value that somebody else took: look again, which names the fact
 
 READ = "nova_aggregates_read"
+# Isolation of the transactions that write: the locks of each row say who comes first. Repeatable
+# read would take gap locks in MySQL, on which two inserts deadlock.
+WRITE_ISOLATION = "READ COMMITTED"
+REPEATABLE_READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"  # of the next one only
+
+Ask = Callable[..., Rows]  # a Question and its parameters by name -> its rows
 
 
 class Database:
@@ -90,7 +97,7 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reads; on SQLite all of them see one snapshot.
+        """A connection for reads; all of them see one snapshot.
 
         :raises DatabaseUnavailable: the database cannot be reached.
         """
@@ -112,6 +119,67 @@ class Database:
         """Like :meth:`run` for work that only reads."""
         return self._repeat(self._reader, work)
 
+    def ask(self, question: Question, **values: Any) -> Rows:
+        """The rows of one SELECT, the cheapest read there is.
+
+        :raises DatabaseUnavailable: it did not succeed within ``max_retries``.
+        """
+        return self._until_done(partial(self._ask, question, values))
+
+    def snapshot(self, work: Callable[[Ask], T]) -> T:
+        """What ``work`` makes of several questions that see the same state of the database. It is
+        run again like the work of :meth:`query`.
+
+        :raises DatabaseUnavailable: it did not succeed within ``max_retries``.
+        """
+
+        def ask_all() -> T:
+            with self._borrowed() as raw:
+                dialect = self._engine.dialect
+                with translated(dialect, raw):
+                    _begin_snapshot(dialect, raw)
+                result = work(lambda question, **values: question.ask(dialect, raw, values))
+                with translated(dialect, raw):
+                    raw.rollback()
+                return result
+
+        return self._until_done(ask_all)
+
+    def _ask(self, question: Question, values: Mapping[str, Any]) -> Rows:
+        with self._borrowed() as raw:
+            return question.ask(self._engine.dialect, raw, values)
+
+    @contextlib.contextmanager
+    def _borrowed(self) -> Iterator[Any]:
+        """A connection of the pool without SQLAlchemy's cover; it is in no transaction."""
+        borrowed = self._engine.raw_connection()
+        try:
+            yield borrowed
+        except SQLAlchemyError as error:
+            if trouble_of(error) is Trouble.LOST:
+                borrowed.invalidate(error)
+                # The others are as old, and their other end is likely gone as well.
+                self._engine.dispose()
+            raise
+        except BaseException as reason:
+            if not isinstance(reason, Exception):
+                # A green thread was killed, perhaps in the middle of an answer.
+                borrowed.invalidate()
+            raise
+        finally:
+            borrowed.close()
+
+    def _until_done(self, attempt_once: Callable[[], T]) -> T:
+        """The same as :meth:`_repeat` for what cannot change anything."""
+        attempt = 0
+        deadline = time.monotonic() + RUN_DEADLINE
+        while True:
+            try:
+                return attempt_once()
+            except SQLAlchemyError as error:
+                attempt += 1
+                self._before_another(error, attempt, deadline)
+
     def dispose(self) -> None:
         """Close every idle connection."""
         self._engine.dispose()
@@ -128,15 +196,21 @@ class Database:
                     committing = engine is not self._reader  # the end of a read changes nothing
                 return result
             except SQLAlchemyError as error:
-                trouble = trouble_of(error)
-                if committing and trouble is Trouble.LOST:
-                    trouble = Trouble.UNREACHABLE
-                if attempt > self._allowed(trouble) or time.monotonic() > deadline:
-                    raise as_fact(error) from error
-            if trouble is Trouble.MOVED:
-                self._engine.dispose()
-            # Seconds; two that collided must not meet again.
-            time.sleep(random.uniform(0, min(0.005 * 2**attempt, 0.5)))  # noqa: S311
+                self._before_another(error, attempt, deadline, committing=committing)
+
+    def _before_another(
+        self, error: SQLAlchemyError, attempt: int, deadline: float, *, committing: bool = False
+    ) -> None:
+        """Wait before the next attempt, or raise what the failure of this one means."""
+        trouble = trouble_of(error)
+        if committing and trouble is Trouble.LOST:
+            trouble = Trouble.UNREACHABLE
+        if attempt > self._allowed(trouble) or time.monotonic() > deadline:
+            raise as_fact(error) from error
+        if trouble is Trouble.MOVED:
+            self._engine.dispose()
+        # Seconds; two that collided must not meet again.
+        time.sleep(random.uniform(0, min(0.005 * 2**attempt, 0.5)))  # noqa: S311
 
     def _allowed(self, trouble: Trouble) -> int:
         return {
@@ -160,6 +234,7 @@ def make_engine(url: str, *, lock_timeout: float = LOCK_TIMEOUT, **options: Any)
     parsed = parse_url(url)
     dialect = parsed.get_backend_name()
     arguments: dict[str, Any] = {}
+    future = options.setdefault("future", True)
     if dialect == "sqlite":
         arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
         if options.get("poolclass") is None:
@@ -170,8 +245,6 @@ def make_engine(url: str, *, lock_timeout: float = LOCK_TIMEOUT, **options: Any)
             "options": f"-c lock_timeout={int(lock_timeout * 1000)}",
         }
     elif dialect == "mysql":
-        # Repeatable read would take gap locks, on which two inserts deadlock.
-        options["isolation_level"] = "READ COMMITTED"
         options["pool_recycle"] = 1800
         arguments = {
             "connect_timeout": CONNECT_TIMEOUT,
@@ -180,14 +253,90 @@ def make_engine(url: str, *, lock_timeout: float = LOCK_TIMEOUT, **options: Any)
             "ERROR_FOR_DIVISION_BY_ZERO', "
             f"SESSION innodb_lock_wait_timeout={max(1, int(lock_timeout))}",
         }
-    options.setdefault("future", True)
     for name in parsed.query:
         arguments.pop(name, None)
+    if future:
+        # Returned connections are reset by _reset, at no cost where there is nothing to reset.
+        options["pool_reset_on_return"] = None
     engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, **options)
-    if dialect == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", partial(_begin_sqlite, lock_timeout))
+    for name, listener in _listeners(dialect, lock_timeout, future):
+        event.listen(engine, name, listener)
     return engine
+
+
+def _listeners(
+    dialect: str, lock_timeout: float, future: bool
+) -> Iterator[tuple[str, Callable[..., None]]]:
+    if dialect == "sqlite":
+        yield "connect", _prepare_sqlite
+        yield "begin", partial(_begin_sqlite, lock_timeout)
+    elif future and dialect == "postgresql":
+        yield "connect", _prepare_postgresql
+        yield "begin", _begin_postgresql
+    elif dialect == "mysql":
+        yield "connect", partial(_prepare_mysql, future)
+        if future:
+            yield "begin", _begin_mysql
+    if future:
+        yield "reset", partial(_reset, dialect)
+
+
+def _begin_snapshot(dialect: Dialect, raw: Any) -> None:
+    """Begin a transaction on a connection without SQLAlchemy's cover."""
+    if dialect.name == "postgresql":
+        raw.dbapi_connection.set_session(isolation_level="REPEATABLE READ", autocommit=False)
+        return
+    with contextlib.closing(raw.cursor()) as cursor:
+        if dialect.name == "mysql":
+            cursor.execute(REPEATABLE_READ)
+        cursor.execute("BEGIN")
+
+
+def _reset(dialect: str, cover: Any, _record: object) -> None:
+    """Before a connection goes back to the pool. The drivers know by themselves whether a
+    transaction is open, so nothing has to be sent when none is."""
+    raw = cover.dbapi_connection
+    if dialect == "sqlite":
+        if raw.in_transaction:
+            raw.rollback()
+    elif dialect == "postgresql":
+        if raw.closed:
+            return
+        if raw.get_transaction_status() != IDLE:
+            raw.rollback()
+        if not raw.autocommit:
+            # In two steps, of which none is sent to the server.
+            raw.set_session(isolation_level="DEFAULT")
+            raw.autocommit = True
+    elif raw.open and raw.server_status & IN_TRANSACTION:
+        raw.rollback()
+
+
+IDLE = 0  # https://www.postgresql.org/docs/current/libpq-status.html PQTRANS_IDLE
+IN_TRANSACTION = 1  # https://mariadb.com/kb/en/ok_packet/ SERVER_STATUS_IN_TRANS
+
+
+def _prepare_postgresql(raw: Any, _record: object) -> None:
+    raw.autocommit = True  # a lone SELECT then needs no BEGIN
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    raw = connection.connection.dbapi_connection
+    reads = connection.get_execution_options().get(READ)
+    level = "REPEATABLE READ" if reads else WRITE_ISOLATION
+    raw.set_session(isolation_level=level, autocommit=False)  # said at the next statement
+
+
+def _prepare_mysql(autocommit: bool, raw: Any, _record: object) -> None:
+    with raw.cursor() as cursor:
+        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {WRITE_ISOLATION}")
+    raw.autocommit(autocommit)
+
+
+def _begin_mysql(connection: Connection) -> None:
+    if connection.get_execution_options().get(READ):
+        connection.exec_driver_sql(REPEATABLE_READ)
+    connection.exec_driver_sql("BEGIN")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

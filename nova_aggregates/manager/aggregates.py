@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import uuid as uuids
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, members, operations
+from nova_aggregates.db import aggregates, members, operations, shelf
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
@@ -51,19 +50,33 @@ class AggregateManager:
     def __init__(self, database: Database, secrets: SecretBox) -> None:
         self._database = database
         self._secrets = secrets
+        self._shelf = shelf.Shelf(database)
+
+    def generation(self) -> int:
+        """Equal numbers mean equal lists of aggregates and hosts (inventory and last seen aside).
+        Read before the lists, it never promises more than they hold."""
+        return shelf.current_generation(self._database)
+
+    def generation_of(self, aggregate_id: int) -> int:
+        """Equal numbers mean that the aggregate is the same in everything.
+
+        :raises AggregateNotFound: there is none, or it is deleted.
+        """
+        found = shelf.generation_of(self._database, aggregate_id)
+        if found is None:
+            raise AggregateNotFound(aggregate_id=aggregate_id)
+        return found
 
     def index(self, *, availability_zone: str | None = None) -> list[Aggregate]:
         """Every aggregate that is not deleted, oldest first."""
-        return self._database.query(
-            partial(aggregates.fetch_live, availability_zone=availability_zone)
-        )
+        return self._shelf.fetch_live(availability_zone=availability_zone)
 
     def show(self, aggregate_id: int) -> Aggregate:
         """One aggregate.
 
         :raises AggregateNotFound: there is none, or it is deleted.
         """
-        found = self._database.query(partial(aggregates.fetch, aggregate_id=aggregate_id))
+        found = self._shelf.fetch(aggregate_id)
         if found is None:
             raise AggregateNotFound(aggregate_id=aggregate_id)
         return found

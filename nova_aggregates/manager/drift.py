@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from sqlalchemy.engine import Connection
 
-from nova_aggregates.db import aggregates, drift
+from nova_aggregates.db import aggregates, drift, shelf
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import AggregateNotFound
@@ -32,7 +32,7 @@ class DriftManager:
             if (
                 not found
                 and aggregate_id is not None
-                and aggregates.fetch(connection, aggregate_id, deleted=True) is None
+                and shelf.fetch(connection, aggregate_id, deleted=True) is None
             ):
                 raise AggregateNotFound(aggregate_id=aggregate_id)
             return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, hosts, members, operations, pools
+from nova_aggregates.db import aggregates, hosts, members, operations, pools, shelf
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
@@ -65,7 +65,7 @@ class HostManager:
                 raise HostNotFound(host=name)
             for membership in members.of_host(connection, row.id):
                 if membership.kind == AggregateKind.POOL:
-                    return aggregates.fetch(connection, membership.aggregate_id)
+                    return shelf.fetch(connection, membership.aggregate_id)
             return None
 
         return self._database.query(work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, hosts, members, operations, pools
+from nova_aggregates.db import aggregates, hosts, members, operations, pools, shelf
 from nova_aggregates.db.operations import operations as table
 from nova_aggregates.exceptions import (
     AggregateNotFound,
@@ -53,10 +53,10 @@ def lock_host_and_aggregate(
 
 def answer(connection: Connection, aggregate_id: int) -> Aggregate:
     """The aggregate as it is now; last in a transaction that changed it."""
-    aggregates.bump_generation(connection)
-    found = aggregates.fetch(connection, aggregate_id)
+    found = shelf.fetch(connection, aggregate_id)
     if found is None:
         raise AggregateNotFound(aggregate_id=aggregate_id)
+    aggregates.bump_generation(connection)
     return found
 
 

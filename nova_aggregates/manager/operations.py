@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, events, keys, operations
+from nova_aggregates.db import events, keys, operations, shelf
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
@@ -73,7 +73,7 @@ class OperationManager:
             if (
                 not found
                 and aggregate_id is not None
-                and aggregates.fetch(connection, aggregate_id, deleted=True) is None
+                and shelf.fetch(connection, aggregate_id, deleted=True) is None
             ):
                 raise AggregateNotFound(aggregate_id=aggregate_id)
             return found

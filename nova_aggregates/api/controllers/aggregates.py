@@ -20,9 +20,12 @@ from nova_aggregates.objects import Once
 def index(call: Call) -> Reply:
     call.authorize(policies.INDEX)
     zone = call.query("availability_zone")
-    return Reply(
-        views.index(call.deployment.aggregates.index(availability_zone=zone), call.version)
-    )
+    manager = call.deployment.aggregates
+
+    def build() -> Reply:
+        return Reply(views.index(manager.index(availability_zone=zone), call.version))
+
+    return call.unless_unchanged(manager.generation, build)
 
 
 def create(call: Call) -> Reply:
@@ -41,7 +44,11 @@ def create(call: Call) -> Reply:
 
 def show(call: Call) -> Reply:
     call.authorize(policies.SHOW)
-    return Reply(views.show(call.deployment.aggregates.show(aggregate_id(call)), call.version))
+    manager, number = call.deployment.aggregates, aggregate_id(call)
+    return call.unless_unchanged(
+        lambda: manager.generation_of(number),
+        lambda: Reply(views.show(manager.show(number), call.version)),
+    )
 
 
 def update(call: Call) -> Reply:

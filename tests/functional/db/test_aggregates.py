@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from nova_aggregates.db import aggregates as rows
+from nova_aggregates.db import shelf
 from nova_aggregates.exceptions import (
     AggregateKindFixed,
     AggregateNameTaken,
@@ -29,7 +30,7 @@ ALIKE = [("host1", "Host1"), ("host1", "host1 "), ("e", "é"), ("strasse", "stra
 
 
 def generation(site: Site) -> int:
-    return site.database.query(rows.current_generation)
+    return site.aggregates.generation()
 
 
 class TestCreate:
@@ -279,7 +280,7 @@ class TestDelete:
         listed = site.operations.index(aggregate_id=aggregate.id)
         assert [o.action for o in listed] == [Action.REMOVE_HOST, Action.ADD_HOST]
         with site.database.read() as connection:
-            deleted = rows.fetch(connection, aggregate.id, deleted=True)
+            deleted = shelf.fetch(connection, aggregate.id, deleted=True)
         assert deleted is not None
         assert (deleted.state, deleted.deleted) == (AggregateState.DISMISSED, True)
         assert deleted.deleted_at is not None

@@ -155,12 +155,10 @@ class TestObserved:
         assert (shown.xen_uuid, shown.inventory, shown.last_seen) == ("u", INVENTORY, later)
 
     def test_does_not_make_lists_stale(self, site: Site) -> None:
-        from nova_aggregates.db.aggregates import current_generation
-
         host = site.hosts.register(WHO, REGISTRATION)
-        before = site.database.query(current_generation)
+        before = site.aggregates.generation()
         site.hosts.observed(host.id, xen_uuid="u", inventory=INVENTORY, seen_at=utcnow())
-        assert site.database.query(current_generation) == before
+        assert site.aggregates.generation() == before
 
     def test_an_inventory_of_another_release_can_be_read(self, site: Site) -> None:
         site.hosts.register(WHO, REGISTRATION)

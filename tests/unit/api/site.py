@@ -11,6 +11,7 @@ from oslo_context.context import RequestContext
 
 from nova_aggregates import conf as options
 from nova_aggregates.api import wsgi
+from nova_aggregates.api.answers import Answers
 from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.feed import Feed
 from nova_aggregates.api.policies import Policy
@@ -54,6 +55,7 @@ def deployment(conf: cfg.ConfigOpts, error: BaseException) -> Deployment:
         operations=manager,
         drift=manager,
         feed=Feed(manager, most_readers=2),
+        answers=Answers(0),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +155,64 @@ def test_tools_of_oslo_policy_find_the_rules() -> None:
     enforcer = policies.get_enforcer()
     assert set(enforcer.registered_rules) == {rule.name for rule in list_rules()}
     assert base.ADMIN in enforcer.registered_rules
+
+
+FACTS = {
+    "user_id": "x",
+    "user_domain_id": "x",
+    "system_scope": "all",
+    "domain_id": "x",
+    "project_id": "x",
+    "project_domain_id": "x",
+    "is_admin_project": False,
+    "service_user_id": "x",
+    "service_user_domain_id": "x",
+    "service_project_id": "x",
+    "service_project_domain_id": "x",
+    "roles": ["x"],
+    "service_roles": ["x"],
+}
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_remembered_decision_is_for_one_caller_only(tmp_path: Path, fact: str) -> None:
+    value = FACTS[fact]
+    check = f"'x' in %({fact})s" if isinstance(value, list) else f"{fact}:{value}"
+    check = {"roles": "role:x", "service_roles": "service_roles:x"}.get(fact, check)
+    file = tmp_path / "policy.yaml"
+    file.write_text(f'"{aggregates.SHOW}": "{check}"\n', encoding="utf-8")
+    policy = Policy(configuration(tmp_path, oslo_policy={"policy_file": file}))
+    with_it, without = RequestContext(**{fact: value}), RequestContext()
+    for _ in range(2):
+        assert policy.allows(aggregates.SHOW, with_it)
+        assert not policy.allows(aggregates.SHOW, without)
+
+
+class Judge(http.server.BaseHTTPRequestHandler):
+    """What the rule ``http:`` of oslo.policy asks."""
+
+    verdicts: list[bytes]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        verdict = self.verdicts.pop()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(verdict)))
+        self.end_headers()
+        self.wfile.write(verdict)
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+def test_who_asks_somebody_else_asks_each_time(tmp_path: Path) -> None:
+    Judge.verdicts = [b"True", b"False", b"True"]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Judge) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        file = tmp_path / "policy.yaml"
+        url = f"http://127.0.0.1:{server.server_port}/"
+        file.write_text(f'"{aggregates.SHOW}": "{url}"\n', encoding="utf-8")
+        policy = Policy(configuration(tmp_path, oslo_policy={"policy_file": file}))
+        verdicts = [policy.allows(aggregates.SHOW, MEMBER) for _ in range(3)]
+        server.shutdown()
+    assert verdicts == [True, False, True]
