@@ -17,11 +17,11 @@ from nova_aggregates.simulator import (
     updates,
     vm_lifecycle,
 )
-from nova_aggregates.simulator.dispatch import ROLES
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.faults import WireFault
 from nova_aggregates.simulator.http_server import FrontEnd
 from nova_aggregates.simulator.machine import Machine, Power
+from nova_aggregates.simulator.roles import ROLES
 from nova_aggregates.simulator.site import Account, Site
 from nova_aggregates.simulator.values import DateTime
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nova_aggregates.simulator.datamodel import Datamodel
@@ -68,6 +68,7 @@ class Database:
         self.modified: dict[tuple[str, str], int] = {}
         self.deleted: list[tuple[int, int, str, str]] = []  # when, created when, class, ref
         self._waiting: set[asyncio.Event] = set()
+        self.listeners: set[Callable[[str, str, str], None]] = set()  # operation, class, ref
 
     def create(self, cls: str, ref: str | None = None, **values: Any) -> str:
         """A new record with the class's defaults, the given values and a uuid of its own."""
@@ -78,7 +79,7 @@ class Database:
             record["uuid"] = new_uuid()
         self.tables[cls][ref] = record
         self.created[cls, ref] = self.generation + 1
-        self._touch(cls, ref)
+        self.touch(cls, ref, "add")
         for name, value in values.items():
             self._relate(cls, name, ref, NULL_REF, value)
         return ref
@@ -101,7 +102,7 @@ class Database:
             if before == value and type(before) is type(value):
                 continue
             record[name] = value
-            self._touch(cls, ref)
+            self.touch(cls, ref)
             self._relate(cls, name, ref, before, value)
 
     def delete(self, cls: str, ref: str) -> None:
@@ -114,7 +115,7 @@ class Database:
         self.modified.pop((cls, ref), None)
         if len(self.deleted) > MOST_DELETIONS:
             del self.deleted[: MOST_DELETIONS // 2]
-        self._wake()
+        self._tell("del", cls, ref)
 
     def find(self, cls: str, **wanted: Any) -> Iterator[tuple[str, Record]]:
         for ref, record in list(self.tables[cls].items()):
@@ -177,12 +178,15 @@ class Database:
     def stop_waiting(self, event: asyncio.Event) -> None:
         self._waiting.discard(event)
 
-    def _touch(self, cls: str, ref: str) -> None:
+    def touch(self, cls: str, ref: str, operation: str = "mod") -> None:
+        """Tell of a record, also when nothing was written to it."""
         self.generation += 1
         self.modified[cls, ref] = self.generation
-        self._wake()
+        self._tell(operation, cls, ref)
 
-    def _wake(self) -> None:
+    def _tell(self, operation: str, cls: str, ref: str) -> None:
+        for listener in list(self.listeners):
+            listener(operation, cls, ref)
         for event in self._waiting:
             event.set()
 
@@ -197,4 +201,4 @@ class Database:
                 continue
             members = [m for m in record[field] if m != ref]
             record[field] = [*members, ref] if wanted else members
-            self._touch(parent_cls, parent)
+            self.touch(parent_cls, parent)

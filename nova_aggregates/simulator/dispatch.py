@@ -16,12 +16,12 @@ from nova_aggregates.simulator.calls import HANDLERS, Call
 from nova_aggregates.simulator.datamodel import Method
 from nova_aggregates.simulator.errors import NULL_REF, ApiError, ProcessGone
 from nova_aggregates.simulator.machine import Phase, Process, Session
+from nova_aggregates.simulator.roles import ROLES
 from nova_aggregates.simulator.values import assert_utf8
 
 LOG = logging.getLogger(__name__)
 ASYNC = "Async."
 SYSTEM_LIST = "system.listMethods"
-ROLES = ("read-only", "vm-operator", "vm-admin", "vm-power-admin", "pool-operator", "pool-admin")
 # idl/datamodel.ml emergency_calls
 EMERGENCY_CALLS = frozenset(
     [

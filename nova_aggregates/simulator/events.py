@@ -10,14 +10,15 @@ from typing import Any
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.datamodel import Datamodel
-from nova_aggregates.simulator.errors import ApiError, internal
+from nova_aggregates.simulator.errors import ApiError, handle_invalid
 from nova_aggregates.simulator.values import TypedInt
 
-TOKEN = re.compile(r"(\d{1,20}),(\d{1,20})")
+NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)")
 INT64_MAX = (1 << 63) - 1
 BATCHING = 0.05  # changes that come together are told together
 NOT_TABLES = ("vdi_nbd_server_info", "user", "sr_stat", "probe_result", "data_source", "event")
 EVERYTHING = "*"
+ORDER = ("add", "mod", "del")
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,20 @@ def parse_token(token: str) -> int:
     """Raises EVENT_FROM_TOKEN_PARSE_FAILURE."""
     if token == "":
         return 0
-    found = TOKEN.fullmatch(token)
-    if found is None or int(found.group(1)) > INT64_MAX:
+    numbers = [_int64(text) for text in token.split(",")]
+    if len(numbers) != 2 or numbers[0] is None or numbers[1] is None:
         raise ApiError("EVENT_FROM_TOKEN_PARSE_FAILURE", token)
-    return int(found.group(1))
+    return numbers[0]
+
+
+def _int64(text: str) -> int | None:
+    """What OCaml's Int64.of_string takes."""
+    if NUMBER.fullmatch(text) is None:
+        return None
+    digits = text.replace("_", "")
+    marked = digits.lstrip("-")[:2].lower() in ("0x", "0o", "0b")
+    value = int(digits, 0 if marked else 10)
+    return value if -INT64_MAX - 1 <= value <= INT64_MAX else None
 
 
 @api("event.from")
@@ -64,10 +75,10 @@ async def event_from(call: Call, names: list[str], token: str, timeout: float) -
     while True:
         if not call.local and call.session_ref not in call.process.sessions:
             raise ApiError("SESSION_INVALID", call.session_ref)
-        events = _since(db, call.model, wanted, since)
+        events, last = _since(db, call.model, wanted, since)
         left = None if deadline is None else (deadline - clock.now()) / clock.scale
         if events or (left is not None and left <= 0):
-            return _answer(db, call.model, events)
+            return _answer(db, call.model, events, last)
         await _change(db, left)
 
 
@@ -84,20 +95,25 @@ async def _change(db: Database, seconds: float | None) -> None:
 
 def _since(
     db: Database, model: Datamodel, wanted: Subscription, since: int
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], int]:
+    """The events, additions first and deletions last, and the number of the newest change."""
     found: list[tuple[int, dict[str, Any]]] = []
+    last = since
     for (cls, ref), when in db.modified.items():
         if when <= since or not model.has_events(cls) or not wanted.wants(cls, ref):
             continue
+        last = max(last, when)
         operation = "add" if db.created[cls, ref] > since else "mod"
         snapshot = model.shown(cls, db.tables[cls][ref])
         found.append((when, _event(when, cls, operation, ref, snapshot)))
     for when, created, cls, ref in db.deleted:
-        known = created <= since < when
-        if known and model.has_events(cls) and wanted.wants(cls, ref):
+        if when <= since or not model.has_events(cls) or not wanted.wants(cls, ref):
+            continue
+        last = max(last, when)
+        if created <= since:
             found.append((when, _event(when, cls, "del", ref)))
-    found.sort(key=lambda pair: pair[0])
-    return [event for _, event in found]
+    found.sort(key=lambda pair: (ORDER.index(pair[1]["operation"]), pair[0]))
+    return [event for _, event in found], last
 
 
 def _event(
@@ -113,29 +129,29 @@ def _event(
     return event if snapshot is None else {**event, "snapshot": snapshot}
 
 
-def _answer(db: Database, model: Datamodel, events: list[dict[str, Any]]) -> dict[str, Any]:
+def _answer(
+    db: Database, model: Datamodel, events: list[dict[str, Any]], last: int
+) -> dict[str, Any]:
     counts = {name: TypedInt(0) for name in NOT_TABLES}
     counts["user"] = TypedInt(1)
     counts.update({cls.lower(): TypedInt(len(db.tables[cls])) for cls in model.classes})
     return {
         "events": events,
         "valid_ref_counts": counts,
-        "token": f"{db.generation:020d},{0:020d}",
+        "token": _token(last),
     }
 
 
-@api("event.get_current_id")
-def get_current_id(call: Call) -> int:
-    return call.db.generation
+def _token(number: int) -> str:
+    return f"{number:020d},{0:020d}"
 
 
 @api("event.inject")
 def inject(call: Call, cls: str, ref: str) -> str:
-    """Tell of an object as if it had changed."""
-    for name in call.db.tables:
-        if name.lower() == cls.lower():
-            call.db.get(name, ref)
-            call.db.generation += 1
-            call.db.modified[name, ref] = call.db.generation
-            return f"{call.db.generation:020d},{0:020d}"
-    raise internal(f"missing table: {cls}")
+    """Tell of an object as if it had changed. The class is spelled as its table is."""
+    db = call.db
+    if ref not in db.tables.get(cls, ()):
+        raise handle_invalid(cls, ref)
+    before = db.generation
+    db.touch(cls, ref)
+    return _token(before - 1)

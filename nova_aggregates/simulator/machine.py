@@ -120,6 +120,9 @@ class Process:
         self.met_joiner = False  # the host that this one joins is joining itself
         self.met_dead_member = False
         self.gone = asyncio.Event()
+        self.legacy_events: Any = None  # the queue of event.next, once somebody registered
+        self.on_end: list[Callable[[], None]] = []
+        self.on_logout: list[Callable[[str], None]] = []
         self._background: set[asyncio.Task[Any]] = set()
 
     @property
@@ -136,6 +139,8 @@ class Process:
 
     def kill(self) -> None:
         self.gone.set()
+        for callback in self.on_end:
+            callback()
         current = asyncio.current_task()
         for task in list(self._background):
             if task is not current:

@@ -84,6 +84,8 @@ def logout(call: Call) -> None:
 
 def end_session(process: Process, ref: str) -> None:
     process.sessions.pop(ref, None)
+    for callback in process.on_logout:
+        callback(ref)
     if process.db is not None and process.db.peek("session", ref) is not None:
         process.db.delete("session", ref)
 
