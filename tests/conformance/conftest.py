@@ -24,6 +24,7 @@ URL, USER, DESTRUCTIVE = "--xenapi-url", "--xenapi-user", "--destructive"
 PASSWORD = "NOVA_AGGREGATES_XENAPI_PASSWORD"
 TIME_SCALE = 200.0
 covered: Counter[str] = Counter()
+replayed: list[int] = []  # differences, one entry a recorded scenario
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,10 +51,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" and report.passed:
-        for name, value in report.user_properties:
-            if name == "section":
-                covered[str(value)] += 1
+    if report.when != "call":
+        return
+    for name, value in report.user_properties:
+        if name == "section" and report.passed:
+            covered[str(value)] += 1
+        if name == "differences":
+            replayed.append(int(value))
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +72,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         by_section = ", ".join(f"{s}: {n}" for s, n in sorted(covered.items()))
         total = sum(covered.values())
         terminalreporter.write_line(f"conformance: {total} behaviours by section: {by_section}")
+    if replayed:
+        terminalreporter.write_line(
+            f"conformance: {len(replayed)} recorded scenarios replayed, {sum(replayed)} differences"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -36,8 +36,8 @@ SHORTEST_TIMEOUT = 1.0  # real seconds: a busy machine is no silent host
 def directory() -> Path | None:
     """Where the recordings are, or None."""
     given = os.environ.get(VARIABLE)
-    found = Path(given) if given else ROOT.parent / "shared" / "xapi-observed"
-    return found if (found / "tools" / "replay.py").is_file() else None
+    places = [Path(given)] if given else [p / "shared" / "xapi-observed" for p in ROOT.parents]
+    return next((p for p in places if (p / "tools" / "replay.py").is_file()), None)
 
 
 class Simulator:

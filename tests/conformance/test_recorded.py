@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -35,7 +35,9 @@ def replayer() -> Iterator[recorded.Replayer]:
 
 
 @pytest.mark.parametrize("name", TOOLS.names)
-def test_as_recorded(name: str, replayer: recorded.Replayer) -> None:
+def test_as_recorded(
+    name: str, replayer: recorded.Replayer, record_property: Callable[[str, object], None]
+) -> None:
     assert TOOLS is not None
     usual = LONG_SCALE if TOOLS.seconds(name) > LONG_SECONDS else USUAL_SCALE
     differences: list[tuple[object, ...]] = []
@@ -44,6 +46,8 @@ def test_as_recorded(name: str, replayer: recorded.Replayer) -> None:
         assert "aborted" not in new, new["aborted"]
         differences = TOOLS.differences(name, new)
         if not differences:
-            return
+            break
         replayer.start_afresh()
-    pytest.fail(recorded.describe(differences))
+    record_property("differences", len(differences))
+    if differences:
+        pytest.fail(recorded.describe(differences))
