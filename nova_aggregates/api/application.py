@@ -12,10 +12,13 @@ from nova_aggregates.api.answers import Ready
 from nova_aggregates.api.call import CONTEXT, Call, Reply
 from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.microversion import ECHO, VERSION, Version, version_of
+from nova_aggregates.api.microversion import ECHO, LEGACY, VERSION, Version, at, version_of
+from nova_aggregates.api.query import NONE
 from nova_aggregates.api.router import FIRST_PARTS, NO_RESOURCE, Match, Router, Table, first_part
 from nova_aggregates.api.schemas import EXCHANGES, Exchange
 from nova_aggregates.api.text import ILLEGAL
+
+OPTIONS = Exchange("Tell which methods a path has.", {200: None})
 
 
 class Application:
@@ -28,12 +31,17 @@ class Application:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         method, version = environ["REQUEST_METHOD"], version_of(environ)
         project, path = _split(_path(environ), project_optional=VERSION in environ)
+        if method == "OPTIONS":
+            reply = Reply(None, headers={"Allow": self._router.allowed(path, version)})
+            return _response(reply, OPTIONS, version, environ)(environ, start_response)
         match = self._router.find(path, method, version)
         exchange = _exchange(match, method)
         serialization.negotiate(environ, streams=exchange.streams)
         if project is not None:
             self._check_project(environ, project)
-        call = Call(webob.Request(environ), match.params, self._deployment)
+        request = webob.Request(environ)
+        query = at(exchange.query, version) or NONE
+        call = Call(request, match.params, self._deployment, query.read(request))
         reply = match.handler(call)
         if reply.ready is not None:
             return _send(reply.ready, environ, start_response)
@@ -89,8 +97,10 @@ def _response(
             app_iter=reply.stream, content_type=serialization.EVENT_STREAM, charset=""
         )
     elif reply.document is None:
-        response = webob.Response(status=reply.status)
-        del response.content_type
+        response = webob.Response(status=reply.status, content_type=serialization.JSON)
+        if version == LEGACY or reply.status != 200:
+            # Since v2.1 Nova names a type even where there is nothing.
+            del response.content_type
     else:
         media_type, body = serialization.render(
             reply.document, environ, exchange.answer(reply.status, version)

@@ -18,7 +18,6 @@ from nova_aggregates.api import answers, serialization
 from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import ECHO, Version, Versioned, at, version_of
-from nova_aggregates.api.text import ILLEGAL
 from nova_aggregates.api.validation import Validator
 from nova_aggregates.objects import Once, Operation, Requester
 
@@ -48,6 +47,8 @@ class Call:
     request: webob.Request
     params: Mapping[str, str]  # the variable parts of the path
     deployment: Deployment
+    # Of the query string, as the row of EXCHANGES knows them.
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def context(self) -> RequestContext:
@@ -133,20 +134,9 @@ class Call:
         wait: Callable[[float], bool] = self.request.environ.get(PAUSE, _sleep)
         return wait(seconds)
 
-    def query(self, name: str) -> str | None:
-        """One parameter of the query string; None when it is not there.
-
-        :raises Fault: 400, it is no text.
-        """
-        if not self.request.query_string:
-            return None
-        try:
-            value = self.request.GET.get(name)
-        except UnicodeDecodeError:
-            raise Fault(400, "The query string is not UTF-8.") from None
-        if value is not None and ILLEGAL.search(value):
-            raise Fault(400, f"The parameter {name} contains control characters.")
-        return value
+    def query(self, name: str) -> Any:
+        """One parameter of the query string, as its schema types it; None when it is not there."""
+        return self.parameters.get(name)
 
 
 def _sleep(seconds: float) -> bool:

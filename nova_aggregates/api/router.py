@@ -16,7 +16,7 @@ from nova_aggregates.api import versions
 from nova_aggregates.api.call import Call, Reply
 from nova_aggregates.api.controllers import aggregates, events, extensions, hosts, operations
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.microversion import Version, Versioned, at
+from nova_aggregates.api.microversion import Version, Versioned, at, since
 
 Handler = Callable[[Call], Reply]
 Table = Sequence[tuple[str, Mapping[str, Handler | Versioned[Handler]]]]
@@ -34,6 +34,7 @@ COMPUTE: Table = (
     ),
     ("/os-aggregates/{id}/action", {"POST": aggregates.action}),
     ("/os-aggregates/{id}/hosts", {"PUT": aggregates.set_hosts}),
+    ("/os-aggregates/{id}/images", {"POST": since(81, aggregates.images)}),
     ("/os-aggregates/{id}/drift", {"GET": aggregates.drift}),
     ("/os-aggregates/{id}/operations", {"GET": operations.of_aggregate}),
     ("/os-hosts", {"GET": hosts.index, "POST": hosts.register}),
@@ -84,27 +85,35 @@ class Router:
 
     def find(self, path: str, method: str, version: Version) -> Match:
         """:raises Fault: 404 for an unknown path; 405, which names the methods that there are."""
+        template, params = self._template(path)
+        methods = self._methods[template]
+        handler = methods.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            allowed = self.allowed(path, version)
+            message = f"The method {method} is not allowed here. Allowed: {allowed}."
+            raise Fault(405, message, {"Allow": allowed})
+        handler = at(handler, version)
+        if handler is None:
+            raise Fault(404, NO_RESOURCE)
+        return Match(handler, template, params)
+
+    def allowed(self, path: str, version: Version) -> str:
+        """The methods that a path has, for the header Allow.
+
+        :raises Fault: 404 for an unknown path.
+        """
+        methods = self._methods[self._template(path)[0]]
+        names = {name for name, handler in methods.items() if at(handler, version)}
+        if not names:
+            raise Fault(404, NO_RESOURCE)
+        if "GET" in names:
+            names.add("HEAD")
+        return ", ".join(sorted({*names, "OPTIONS"}))
+
+    def _template(self, path: str) -> tuple[str, dict[str, str]]:
         mapper = self._mappers.get(first_part(path))
         match = mapper and mapper.routematch(path)
         if not match:
             raise Fault(404, NO_RESOURCE)
         params, route = match
-        methods = self._methods[route.name]
-        handler = methods.get("GET" if method == "HEAD" else method)
-        if handler is None:
-            raise _not_allowed(method, methods, version)
-        handler = at(handler, version)
-        if handler is None:
-            raise Fault(404, NO_RESOURCE)
-        return Match(handler, route.name, params)
-
-
-def _not_allowed(
-    method: str, all_methods: Mapping[str, Handler | Versioned[Handler]], version: Version
-) -> Fault:
-    methods = [name for name, handler in all_methods.items() if at(handler, version)]
-    if not methods:
-        return Fault(404, NO_RESOURCE)
-    allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
-    message = f"The method {method} is not allowed here. Allowed: {allowed}."
-    return Fault(405, message, {"Allow": allowed})
+        return route.name, params

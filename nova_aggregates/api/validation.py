@@ -21,6 +21,7 @@ from nova_aggregates.api.text import ILLEGAL, is_clean
 SHOWN = 64  # characters of a caller's key that a message repeats
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}\Z")
 
 FORMATS = jsonschema.FormatChecker(formats=())
@@ -65,6 +66,11 @@ def _format(name: str) -> Any:
 
 
 _format("clean")(is_clean)
+
+
+@_format("uuid")
+def is_uuid(value: str) -> bool:
+    return bool(_UUID.match(value))
 
 
 @_format("text")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from oslo_log import log
+
 from nova_aggregates.api.call import Call, Reply, accepted
 from nova_aggregates.api.controllers.actions import Handlers, dispatch
 from nova_aggregates.api.controllers.ids import aggregate_id, zone_rule
 from nova_aggregates.api.controllers.preflight import preflight
+from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import LEGACY
 from nova_aggregates.api.policies import aggregates as policies
 from nova_aggregates.api.schemas import aggregates as schemas
@@ -15,6 +18,8 @@ from nova_aggregates.api.views import aggregates as views
 from nova_aggregates.api.views import drift as drift_views
 from nova_aggregates.api.views import plans
 from nova_aggregates.objects import Once
+
+LOG = log.getLogger(__name__)
 
 
 def index(call: Call) -> Reply:
@@ -72,6 +77,21 @@ def delete(call: Call) -> Reply:
     call.authorize(policies.DELETE)
     call.deployment.aggregates.delete(call.requester, aggregate_id(call), once=call.once())
     return Reply(None)
+
+
+def images(call: Call) -> Reply:
+    """As Nova on a hypervisor without an image cache: what was asked for is noted, that is all."""
+    call.authorize(policies.IMAGES)
+    wanted = [image["id"] for image in call.body(schemas.IMAGES)["cache"]]
+    if len(set(wanted)) < len(wanted):
+        raise Fault(400, "An image is in the request twice.")
+    aggregate = call.deployment.aggregates.show(aggregate_id(call))
+    LOG.info(
+        "images not cached, XenServer hosts have no cache for them: aggregate=%s images=%s",
+        aggregate.id,
+        ",".join(wanted),
+    )
+    return Reply(None, 202)
 
 
 def set_hosts(call: Call) -> Reply:

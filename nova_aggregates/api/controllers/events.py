@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from oslo_log import log
 
 from nova_aggregates.api.call import Call, Reply
-from nova_aggregates.api.controllers.ids import limit, operation_uuid
+from nova_aggregates.api.controllers.ids import operation_uuid
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.feed import Feed
 from nova_aggregates.api.policies import operations as policies
@@ -32,8 +32,7 @@ HEADERS = {
 def of_operation(call: Call) -> Reply:
     call.authorize(policies.EVENTS)
     uuid = operation_uuid(call)
-    after = _number(call.query("after") or "0", "The parameter after")
-    most = limit(call, default=LARGEST_LIMIT, largest=LARGEST_LIMIT)
+    after, most = call.query("after") or 0, call.query("limit") or LARGEST_LIMIT
     found = call.deployment.operations.events_after(after, most, operation=uuid)
     return Reply(views.index(found))
 
@@ -43,7 +42,7 @@ def stream(call: Call) -> Reply:
     call.authorize(policies.EVENTS)
     feed = call.deployment.feed
     last_seen = call.request.environ.get("HTTP_LAST_EVENT_ID")
-    position = feed.last() if last_seen is None else _number(last_seen, "Last-Event-ID")
+    position = feed.last() if last_seen is None else _number(last_seen)
     if call.request.method == "HEAD":
         return Reply(None, headers=HEADERS, stream=())
     feed.enter()
@@ -100,7 +99,7 @@ class Stream:
         return b"".join(map(views.frame, found))
 
 
-def _number(text: str, what: str) -> int:
+def _number(text: str) -> int:
     if not _NUMBER.match(text):
-        raise Fault(400, f"{what} must be the id of an event: a number of up to 18 digits.")
+        raise Fault(400, "Last-Event-ID must be the id of an event: a number of up to 18 digits.")
     return int(text)

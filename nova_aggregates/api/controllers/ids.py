@@ -1,4 +1,4 @@
-"""Identifiers in paths, and sizes of pages."""
+"""Identifiers in paths, and what depends on the version of the API."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from nova_aggregates.api.call import Call
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import LEGACY
+from nova_aggregates.api.validation import is_uuid
 from nova_aggregates.exceptions import AggregateNotFound, OperationNotFound
 from nova_aggregates.objects import ZoneRule
 
 _INTEGER = re.compile(r"-?[0-9]+\Z")
 _ID = re.compile(r"[1-9][0-9]{0,9}\Z")
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 LARGEST = 2**31 - 1  # what an INTEGER column holds everywhere
 
 
@@ -41,19 +41,6 @@ def operation_uuid(call: Call) -> str:
     :raises OperationNotFound: it is no uuid.
     """
     uuid = call.params["uuid"]
-    if not UUID.match(uuid):
+    if not is_uuid(uuid):
         raise OperationNotFound(uuid=uuid)
     return uuid
-
-
-def limit(call: Call, *, default: int, largest: int) -> int:
-    """How many the caller wants at most.
-
-    :raises Fault: 400, the parameter limit is no number or too large.
-    """
-    value = call.query("limit")
-    if value is None:
-        return default
-    if not re.fullmatch(r"[1-9][0-9]{0,3}", value) or int(value) > largest:
-        raise Fault(400, f"The parameter limit must be a number from 1 to {largest}.")
-    return int(value)

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nova_aggregates.api.call import Call, Reply
 from nova_aggregates.api.controllers.actions import Handlers, dispatch
-from nova_aggregates.api.controllers.ids import UUID, aggregate_id, limit, operation_uuid
-from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.controllers.ids import aggregate_id, operation_uuid
 from nova_aggregates.api.policies import operations as policies
 from nova_aggregates.api.schemas import operations as schemas
 from nova_aggregates.api.views import operations as views
 from nova_aggregates.objects import Once, OperationState
 
 LIMIT = 100
-LARGEST_LIMIT = 1000
 
 
 def index(call: Call) -> Reply:
     call.authorize(policies.INDEX)
-    operations = call.deployment.operations.index(
-        host=call.query("host"), state=_state(call), limit=_limit(call), marker=_marker(call)
-    )
+    operations = call.deployment.operations.index(host=call.query("host"), **_page(call))
     return Reply(views.index(operations))
 
 
 def of_aggregate(call: Call) -> Reply:
     """Also for a deleted aggregate, whose last operations go on and stay visible."""
     call.authorize(policies.INDEX)
-    operations = call.deployment.operations.index(
-        aggregate_id=aggregate_id(call),
-        state=_state(call),
-        limit=_limit(call),
-        marker=_marker(call),
-    )
+    operations = call.deployment.operations.index(aggregate_id=aggregate_id(call), **_page(call))
     return Reply(views.index(operations))
 
 
@@ -69,21 +62,10 @@ HANDLERS: Handlers = {
 }
 
 
-def _state(call: Call) -> OperationState | None:
-    value = call.query("state")
-    if value is None:
-        return None
-    if value not in list(OperationState):
-        raise Fault(400, f"The parameter state must be one of: {', '.join(OperationState)}.")
-    return OperationState(value)
-
-
-def _limit(call: Call) -> int:
-    return limit(call, default=LIMIT, largest=LARGEST_LIMIT)
-
-
-def _marker(call: Call) -> str | None:
-    value = call.query("marker")
-    if value is not None and not UUID.match(value):
-        raise Fault(400, "The parameter marker must be the uuid of an operation.")
-    return value
+def _page(call: Call) -> dict[str, Any]:
+    state = call.query("state")
+    return {
+        "state": state and OperationState(state),
+        "limit": call.query("limit") or LIMIT,
+        "marker": call.query("marker"),
+    }

@@ -15,6 +15,7 @@ REMOVE_HOST = f"{PREFIX}:remove_host"
 SET_METADATA = f"{PREFIX}:set_metadata"
 SET_HOSTS = f"{PREFIX}:set_hosts"
 PREFLIGHT = f"{PREFIX}:preflight"
+IMAGES = "compute:aggregates:images"
 DRIFT = f"{PREFIX}:drift"
 
 _ACTION = "POST /os-aggregates/{id}/action"
@@ -34,6 +35,11 @@ RULES = (
         "PUT /os-aggregates/{id}/hosts",
     ),
     documented(PREFLIGHT, "See what speaks against adding or removing a host.", _ACTION),
+    documented(
+        IMAGES,
+        "Ask the hosts of an aggregate to fetch images beforehand.",
+        "POST /os-aggregates/{id}/images",
+    ),
     documented(
         DRIFT,
         "List the differences between an aggregate and its pool.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nova_aggregates.api.microversion import LEGACY, MINIMUM, Version, Versioned
+from nova_aggregates.api.query import CLOSED, NONE, Query
 from nova_aggregates.api.schemas.actions import Actions
 from nova_aggregates.api.schemas.exchange import Exchange, Schema
 from nova_aggregates.api.schemas.operations import (
@@ -222,6 +223,29 @@ LOOKED: Schema = answer(
 )
 ACTED = AGGREGATE.map(lambda aggregate: either({"aggregate": aggregate, "preflight": LOOKED}))
 
+IMAGES = Validator(
+    only(
+        "cache",
+        {
+            "type": "array",
+            "items": {
+                **only("id", {**UUID, "description": "the uuid of an image"}),
+            },
+            "minItems": 1,
+            "description": "a list with at least one image",
+        },
+    )
+)
+
+LIST_QUERY = Versioned(
+    {
+        LEGACY: Query({"availability_zone": TEXT}),
+        MINIMUM: NONE,
+        Version(2, 102): CLOSED,
+    }
+)
+SHOW_QUERY = Versioned({LEGACY: NONE, Version(2, 102): CLOSED})
+
 ACTIONS = Actions(
     {
         "add_host": ADD_HOST,
@@ -232,15 +256,18 @@ ACTIONS = Actions(
 )
 
 EXCHANGES = {
-    "GET /os-aggregates": Exchange("List the aggregates.", {200: ALL}),
+    "GET /os-aggregates": Exchange("List the aggregates.", {200: ALL}, query=LIST_QUERY),
     "POST /os-aggregates": Exchange("Create an aggregate.", {200: CREATED}, CREATE),
-    "GET /os-aggregates/{id}": Exchange("Show an aggregate.", {200: ONE}),
+    "GET /os-aggregates/{id}": Exchange("Show an aggregate.", {200: ONE}, query=SHOW_QUERY),
     "PUT /os-aggregates/{id}": Exchange("Rename an aggregate or move it.", {200: ONE}, UPDATE),
     "DELETE /os-aggregates/{id}": Exchange("Delete an aggregate without hosts.", {200: None}),
     "POST /os-aggregates/{id}/action": Exchange(
         "Add or remove a host, set metadata, or look what would stop a change.",
         {200: ACTED, 202: SHOWN_OPERATION},
         ACTIONS.whole,
+    ),
+    "POST /os-aggregates/{id}/images": Exchange(
+        "Ask the hosts to fetch images beforehand.", {202: None}, IMAGES
     ),
     "PUT /os-aggregates/{id}/hosts": Exchange(
         "Say which hosts the pool shall have.", {200: PLAN}, HOSTS
@@ -251,6 +278,6 @@ EXCHANGES = {
     "GET /os-aggregates/{id}/operations": Exchange(
         "List the operations of the aggregate, newest first.",
         {200: OPERATIONS},
-        query=OPERATIONS_QUERY,
+        query=Query(OPERATIONS_QUERY),
     ),
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_aggregates.api.microversion import Version, Versioned
+from nova_aggregates.api.query import NONE, Query
 from nova_aggregates.api.validation import Validator
 
 Schema = dict[str, Any]
@@ -18,7 +19,7 @@ ANYTHING: Schema = {}
 class Exchange:
     """:param summary: one line for people.
     :param answers: the schema of each successful answer by its status; None has no body.
-    :param query: the parameters of the query string, by name.
+    :param query: the parameters of the query string.
     :param body: of the request; None when nothing is read.
     :param streams: an answer is a stream of server-sent events.
     """
@@ -26,7 +27,7 @@ class Exchange:
     summary: str
     answers: Mapping[int, Schema | Versioned[Schema] | None]
     body: Validator | Versioned[Validator] | None = None
-    query: Mapping[str, Schema] = dataclasses.field(default_factory=dict)
+    query: Query | Versioned[Query] = NONE
     streams: bool = False
 
     def answer(self, status: int, version: Version) -> Schema:

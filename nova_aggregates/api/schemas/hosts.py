@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_aggregates.api.query import Query
 from nova_aggregates.api.schemas.exchange import Exchange, Schema
 from nova_aggregates.api.schemas.types import (
     ATTRIBUTE,
@@ -135,7 +136,7 @@ REGISTRATION: Schema = answer(
 
 EXCHANGES = {
     "GET /os-hosts": Exchange(
-        "List the hosts.", {200: answers("hosts", LISTED)}, query={"zone": TEXT}
+        "List the hosts.", {200: answers("hosts", LISTED)}, query=Query({"zone": TEXT})
     ),
     "POST /os-hosts": Exchange("Register a host.", {201: answer({"host": REGISTRATION})}, REGISTER),
     "GET /os-hosts/{name}": Exchange("Show the resources of a host.", {200: RESOURCES}),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_aggregates.api.query import Query
 from nova_aggregates.api.schemas.actions import Actions
 from nova_aggregates.api.schemas.exchange import Exchange, Schema
 from nova_aggregates.api.schemas.types import (
     BOOLEAN,
     INTEGER,
+    LIMIT,
     OPTIONAL_TEXT,
     OPTIONAL_TIME,
     TEXT,
@@ -83,17 +85,26 @@ EVENT: Schema = answer(
     }
 )
 
+EVENT_ID: Schema = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "the id of an event: a number of up to 18 digits",
+}
+
 SHOWN_OPERATION = answer({"operation": OPERATION})
 OPERATIONS = answers("operations", OPERATION)
 
-LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
-OPERATIONS_QUERY: dict[str, Schema] = {"state": STATES, "limit": LIMIT, "marker": UUID}
+OPERATIONS_QUERY: dict[str, Schema] = {
+    "state": {**STATES, "description": f"one of: {', '.join(OperationState)}"},
+    "limit": LIMIT,
+    "marker": {**UUID, "description": "the uuid of an operation"},
+}
 
 EXCHANGES = {
     "GET /os-operations": Exchange(
         "List operations, newest first.",
         {200: OPERATIONS},
-        query={**OPERATIONS_QUERY, "host": TEXT},
+        query=Query({**OPERATIONS_QUERY, "host": TEXT}),
     ),
     "GET /os-operations/events": Exchange(
         "Follow what operations do, as server-sent events.", {200: None}, streams=True
@@ -105,6 +116,6 @@ EXCHANGES = {
     "GET /os-operations/{uuid}/events": Exchange(
         "List what an operation did.",
         {200: answers("events", EVENT)},
-        query={"after": INTEGER, "limit": LIMIT},
+        query=Query({"after": EVENT_ID, "limit": LIMIT}),
     ),
 }

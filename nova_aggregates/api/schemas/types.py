@@ -73,6 +73,14 @@ def closed(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]
     }
 
 
+# Parameters of queries.
+LIMIT: dict[str, Any] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": 1000,
+    "description": "a number from 1 to 1000",
+}
+
 # Hints for XML (nova_aggregates.api.xml).
 INLINE: dict[str, Any] = {"x-inline": True}
 OMITTED: dict[str, Any] = {"x-omitted": True}

@@ -20,6 +20,7 @@ from nova_aggregates.api.call import CONTEXT
 from nova_aggregates.api.controllers import aggregates as aggregate_controller
 from nova_aggregates.api.controllers import operations as operation_controller
 from nova_aggregates.api.faults import Fault
+from nova_aggregates.api.microversion import EVERY, LEGACY, VERSION, Version, at
 from nova_aggregates.api.policies import Policy, aggregates, base, list_rules
 from nova_aggregates.api.router import COMPUTE
 from tests.unit.api.site import MEMBER, configuration, deployment
@@ -27,9 +28,9 @@ from tests.unit.api.site import MEMBER, configuration, deployment
 ADMIN = RequestContext(user_id="root", project_id="demo", roles=["admin"])
 UUID = "00000000-0000-0000-0000-000000000000"
 CALLS = [
-    (method, template)
+    (method, template, next(version for version in EVERY if at(handler, version)))
     for template, methods in COMPUTE
-    for method in methods
+    for method, handler in methods.items()
     if template != "/" and not template.endswith("/action")
 ]
 
@@ -39,23 +40,27 @@ def url(template: str) -> str:
     return "/demo" + template.format(**parts, uuid=UUID)
 
 
-def call(tmp_path: Path, method: str, path: str, body: Any = None) -> None:
+def call(
+    tmp_path: Path, method: str, path: str, body: Any = None, version: Version = LEGACY
+) -> None:
     reached = AssertionError("the manager was reached")
     app = Application(deployment(configuration(tmp_path), reached), COMPUTE)
     request = webob.Request.blank(path, method=method)
     request.environ[CONTEXT] = MEMBER
+    if version > LEGACY:
+        request.environ[VERSION] = version
     if body is not None:
         request.json = body
         request.content_type = "application/json"
     app(request.environ, lambda *_arguments: None)
 
 
-@pytest.mark.parametrize(("method", "template"), CALLS)
+@pytest.mark.parametrize(("method", "template", "version"), CALLS)
 def test_a_member_is_refused_before_anything_else(
-    tmp_path: Path, method: str, template: str
+    tmp_path: Path, method: str, template: str, version: Version
 ) -> None:
     with pytest.raises(Fault) as caught:
-        call(tmp_path, method, url(template))
+        call(tmp_path, method, url(template), version=version)
     assert caught.value.status == 403
 
 
