@@ -139,12 +139,16 @@ setup(
         "paste.app_factory": [
             "compute = nova_aggregates.api.wsgi:app_factory",
             "versions = nova_aggregates.api.wsgi:versions_factory",
+            "health = nova_aggregates.api.health:app_factory",
+            "metrics = nova_aggregates.api.metrics:app_factory",
         ],
         "paste.filter_factory": [
             "proxy = nova_aggregates.api.middleware.proxy:filter_factory",
             "request_id = nova_aggregates.api.middleware.request_id:filter_factory",
             "faults = nova_aggregates.api.middleware.faults:filter_factory",
             "microversion = nova_aggregates.api.middleware.microversion:filter_factory",
+            "timing = nova_aggregates.api.middleware.timing:filter_factory",
+            "rate_limit = nova_aggregates.api.middleware.rate_limit:filter_factory",
             "sizelimit = nova_aggregates.api.middleware.sizelimit:filter_factory",
             "noauth = nova_aggregates.api.middleware.noauth:filter_factory",
             "http_basic_context = nova_aggregates.api.middleware.context:basic_factory",

@@ -315,6 +315,16 @@ class PlannedHosts:
     steps: tuple[PlannedStep, ...]  # kept hosts, then the others in the order of the work
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Statistics:
+    """How many rows there are, by the values that name their state."""
+
+    aggregates: Mapping[tuple[str, ...], int]  # (state,), deleted ones included
+    hosts: Mapping[tuple[str, ...], int]  # (status, maintenance mode)
+    operations: Mapping[tuple[str, ...], int]  # (action, state)
+    drift: Mapping[tuple[str, ...], int]  # (kind, policy)
+
+
 class DriftPolicy(enum.StrEnum):
     """What the audit does about a difference."""
 

@@ -18,7 +18,13 @@ from nova_aggregates.api.feed import Feed
 from nova_aggregates.api.policies import Policy
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
-from nova_aggregates.manager import AggregateManager, DriftManager, HostManager, OperationManager
+from nova_aggregates.manager import (
+    AggregateManager,
+    DriftManager,
+    HostManager,
+    OperationManager,
+    StatisticsManager,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +37,7 @@ class Deployment:
     drift: DriftManager
     feed: Feed
     answers: Answers
+    statistics: StatisticsManager
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Deployment:
@@ -51,6 +58,7 @@ class Deployment:
             # Half of the connections are left for everybody else.
             feed=Feed(operations, most_readers=max(1, conf.api.max_connections // 2)),
             answers=Answers(conf.api.answers_bytes),
+            statistics=StatisticsManager(database, conf.database.connection),
         )
 
 

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
+import prometheus_client
 from oslo_config import cfg
 from oslo_log import log
 
 from nova_aggregates import conf as options
+from nova_aggregates import metrics
 from nova_aggregates.db import migration
 from nova_aggregates.db.secrets import SecretBox
-from nova_aggregates.exceptions import NovaAggregatesError
+from nova_aggregates.exceptions import ConfigurationInvalid, NovaAggregatesError
 from nova_aggregates.flows.locks import Locks
 from nova_aggregates.flows.webhooks import WebhookSettings
 
@@ -57,6 +59,26 @@ def check_locks(conf: cfg.ConfigOpts) -> None:
     """
     WebhookSettings.from_conf(conf)
     Locks(conf.coordination.backend_url).close()
+
+
+def serve_metrics(conf: cfg.ConfigOpts) -> None:
+    """Serve /metrics of a daemon that has no API, if a port is configured.
+
+    :raises ConfigurationInvalid: the port is taken.
+    """
+    group = conf.metrics
+    if not group.manager_port:
+        return
+    try:
+        prometheus_client.start_http_server(
+            group.manager_port, str(group.manager_host), registry=metrics.registry()
+        )
+    except OSError as error:
+        raise ConfigurationInvalid(
+            what=f"{group.manager_host}:{group.manager_port} cannot be listened on "
+            f"({error.strerror})",
+            cure="change manager_host or manager_port in [metrics].",
+        ) from None
 
 
 def run(prog: str, main: Callable[[Sequence[str]], int]) -> int:

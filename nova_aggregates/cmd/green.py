@@ -12,3 +12,6 @@ warnings.filterwarnings("ignore", message=r"(?s).*[Ee]ventlet")
 import eventlet  # noqa: E402
 
 eventlet.monkey_patch()
+
+# Not earlier: it imports from the standard library.
+from nova_aggregates.cmd import shared_metrics  # noqa: E402, F401

@@ -19,6 +19,7 @@ def serve(argv: Sequence[str]) -> int:
     conf = common.configure(PROG, argv)
     common.check(conf)
     common.check_locks(conf)
+    common.serve_metrics(conf)
     return launch.single(conf, ManagerService(conf))
 
 

@@ -14,11 +14,25 @@ from nova_aggregates.conf import (
     credentials,
     database,
     manager,
+    metrics,
+    rate_limit,
     webhooks,
     xenapi,
 )
 
-GROUPS = (api, audit, auth, coordination, credentials, database, manager, webhooks, xenapi)
+GROUPS = (
+    api,
+    audit,
+    auth,
+    coordination,
+    credentials,
+    database,
+    manager,
+    metrics,
+    rate_limit,
+    webhooks,
+    xenapi,
+)
 
 
 def register(conf: cfg.ConfigOpts) -> None:

@@ -11,7 +11,9 @@ import time
 import uuid
 
 from oslo_config import cfg
+from oslo_context.context import RequestContext
 
+from nova_aggregates import metrics
 from nova_aggregates.exceptions import (
     DatabaseUnavailable,
     LockServiceUnavailable,
@@ -196,7 +198,13 @@ class Runner:
                 operation.fence,
                 operation.requester.request_id,
             )
+            # The log names both with every line of this thread.
+            RequestContext(
+                request_id=operation.requester.request_id or None, resource_uuid=operation.uuid
+            )
             left = self._executor.run(operation, lock) is Verdict.LEFT
+            if not left:
+                metrics.operation_ended(self._operations.show(operation.uuid))
         except OperationLost:
             left = False  # Another manager ended it since we looked.
         except NovaAggregatesError as reason:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tooz import coordination
 from tooz.locking import Lock
 
+from nova_aggregates import metrics
 from nova_aggregates.exceptions import ConfigurationInvalid, LockLost, LockServiceUnavailable
 from nova_aggregates.flows.lock_services import LockService, service_for
 
@@ -137,12 +138,14 @@ class Locks:
             if name in self._held:
                 return None
             self._held[name] = None
-        taken = None
+        taken, outcome, since = None, "failed", time.monotonic()
         try:
             taken = self._take(name)
+            outcome = "refused" if taken is None else "taken"
         except Exception as error:  # noqa: BLE001 - each driver has its own
             raise LockServiceUnavailable(reason=type(error).__name__) from None
         finally:
+            metrics.LOCK_WAITS.labels(outcome).observe(time.monotonic() - since)
             if taken is None:
                 self._forget(name)
         if taken is not None:

@@ -7,6 +7,7 @@ import logging
 from oslo_config import cfg
 from oslo_service import service
 
+from nova_aggregates import metrics
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.flows.audit import Audit
@@ -26,6 +27,7 @@ from nova_aggregates.manager import (
     PoolManager,
     WebhookManager,
 )
+from nova_aggregates.xenapi import connection
 
 LOG = logging.getLogger(__name__)
 STOP_SECONDS = 10.0  # for operations to reach a safe point; one that does not is killed unharmed
@@ -55,6 +57,8 @@ class ManagerService(service.ServiceBase):
             PoolManager(database, secrets),
         )
         hypervisor = XenServer(conf)
+        if metrics.xenapi_call not in connection.observers:
+            connection.observers.append(metrics.xenapi_call)
         self._locks = Locks(conf.coordination.backend_url, namespace=conf.coordination.namespace)
         self._runner = Runner(
             RunnerSettings.from_conf(conf),

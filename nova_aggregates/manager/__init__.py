@@ -7,6 +7,7 @@ from nova_aggregates.manager.hypervisors import HypervisorManager
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.pools import PoolManager
 from nova_aggregates.manager.services import ServiceManager
+from nova_aggregates.manager.statistics import StatisticsManager
 from nova_aggregates.manager.webhooks import WebhookManager
 from nova_aggregates.objects import Accepted
 
@@ -19,5 +20,6 @@ __all__ = [
     "OperationManager",
     "PoolManager",
     "ServiceManager",
+    "StatisticsManager",
     "WebhookManager",
 ]
