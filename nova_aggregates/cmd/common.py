@@ -19,6 +19,7 @@ from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import ConfigurationInvalid, NovaAggregatesError
 from nova_aggregates.flows.locks import Locks
 from nova_aggregates.flows.webhooks import WebhookSettings
+from nova_aggregates.manager.drift_kinds import policies_of
 
 PROJECT = "nova-aggregates"
 # Libraries that tell every step of their own work at INFO.
@@ -55,8 +56,9 @@ def check(conf: cfg.ConfigOpts) -> None:
 def check_locks(conf: cfg.ConfigOpts) -> None:
     """What a manager needs besides.
 
-    :raises ConfigurationInvalid: the lock service or the webhooks cannot be used.
+    :raises ConfigurationInvalid: the lock service, the webhooks or a policy cannot be used.
     """
+    policies_of(conf.audit.policies)
     WebhookSettings.from_conf(conf)
     Locks(conf.coordination.backend_url).close()
 

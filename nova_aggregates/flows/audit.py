@@ -1,13 +1,16 @@
-"""Compares every pool with its aggregate. It only looks: differences are recorded as drift."""
+"""Compares every pool with its aggregate. Differences are recorded as drift; the policy of their
+kind says what else is done about them."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 import queue
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from oslo_config import cfg
 
@@ -16,19 +19,23 @@ from nova_aggregates.exceptions import (
     DatabaseUnavailable,
     NovaAggregatesError,
 )
+from nova_aggregates.flows import pool_import
+from nova_aggregates.flows.differences import differences, unreachable
 from nova_aggregates.flows.hypervisor import Hypervisor
+from nova_aggregates.flows.pool_import import Source
 from nova_aggregates.flows.work import Managers, endpoint_of
 from nova_aggregates.manager.drift import DriftManager
+from nova_aggregates.manager.drift_kinds import DriftKind, Policies, policies_of
+from nova_aggregates.manager.repair import AUDIT
 from nova_aggregates.objects import (
     Aggregate,
     AggregateState,
     DriftFinding,
     DriftPolicy,
-    Host,
+    ImportedPool,
     Pool,
 )
 from nova_aggregates.xenapi.errors import XenError
-from nova_aggregates.xenapi.types import PoolView
 
 LOG = logging.getLogger(__name__)
 
@@ -36,6 +43,7 @@ LOG = logging.getLogger(__name__)
 class Audit:
     """:param interval: seconds between two comparisons of a pool.
     :param concurrency: pools that are compared at the same time.
+    :param read: looks at a whole pool, so that strangers in it can be adopted.
     """
 
     def __init__(
@@ -46,12 +54,16 @@ class Audit:
         *,
         interval: float,
         concurrency: int,
+        policies: Policies,
+        read: Callable[[Source], ImportedPool],
     ) -> None:
         self._managers = managers
         self._drift = drift
         self._hypervisor = hypervisor
         self._interval = interval
         self._concurrency = concurrency
+        self._policies = policies
+        self._read = read
         self._stop = threading.Event()
         self._due: dict[int, float] = {}
         self._pending: set[int] = set()
@@ -61,10 +73,19 @@ class Audit:
     def from_conf(
         cls, conf: cfg.ConfigOpts, managers: Managers, drift: DriftManager, hypervisor: Hypervisor
     ) -> Audit:
-        """By the group [audit]."""
+        """By the group [audit].
+
+        :raises ConfigurationInvalid: a policy is none, or not for its kind.
+        """
         group = conf.audit
         return cls(
-            managers, drift, hypervisor, interval=group.interval, concurrency=group.concurrency
+            managers,
+            drift,
+            hypervisor,
+            interval=group.interval,
+            concurrency=group.concurrency,
+            policies=policies_of(group.policies),
+            read=functools.partial(pool_import.read, conf),
         )
 
     def start(self) -> None:
@@ -130,6 +151,8 @@ class Audit:
         except AggregateNotFound:
             findings = []
         self._drift.record(aggregate_id, findings)
+        if any(finding.policy is not DriftPolicy.REPORT for finding in findings):
+            self._act(before)
 
     def _look(self, aggregate: Aggregate, pool: Pool) -> Iterator[DriftFinding]:
         members = self._managers.pools.members(aggregate.id)
@@ -141,75 +164,42 @@ class Audit:
             with self._hypervisor.pool(candidates, pool.xen_uuid) as session:
                 view = session.observe()
         except XenError as error:
-            yield _finding(
-                "pool_unreachable", None, "reachable", error.code, error.message, error.cure
-            )
+            yield self._under_policy(unreachable(error))
             return
-        yield from differences(aggregate, pool, members, view)
+        yield from map(self._under_policy, differences(aggregate, pool, members, view))
 
+    def _under_policy(self, finding: DriftFinding) -> DriftFinding:
+        return dataclasses.replace(finding, policy=self._policies[DriftKind(finding.kind)])
 
-def differences(
-    aggregate: Aggregate, pool: Pool, members: list[Host], view: PoolView
-) -> Iterator[DriftFinding]:
-    """Where the record and the pool do not say the same."""
-    if view.name != aggregate.name:
-        yield _finding(
-            "pool_name",
-            None,
-            aggregate.name,
-            view.name,
-            "The pool has another name than its aggregate.",
-            "Rename the aggregate or the pool.",
+    def _act(self, aggregate: Aggregate) -> None:
+        for found in self._drift.seen_before(aggregate.id):
+            policy = self._policies[DriftKind(found.finding.kind)]
+            if policy is DriftPolicy.ENFORCE:
+                self._drift.enforce(found)
+            elif policy is DriftPolicy.ADOPT:
+                if found.finding.kind == DriftKind.MEMBER_UNKNOWN:
+                    self._import(aggregate)
+                else:
+                    self._drift.adopt(found)
+
+    def _import(self, aggregate: Aggregate) -> None:
+        """Strangers are what an import of the pool would find."""
+        pool = self._managers.pools.show(aggregate.id)
+        members = self._managers.pools.members(aggregate.id)
+        master = next((host for host in members if pool and host.id == pool.master_host_id), None)
+        if pool is None or master is None:
+            return
+        source = Source(
+            address=master.address,
+            port=master.port,
+            credentials=pool.credentials,
+            trust=master.trust,
+            zone=aggregate.availability_zone or master.zone,
+            name=aggregate.name,
         )
-    names = {host.xen_uuid: host.name for host in members if host.xen_uuid is not None}
-    recorded = next((host for host in members if host.id == pool.master_host_id), None)
-    found = view.master
-    if found is not None and (recorded is None or recorded.xen_uuid != found.uuid):
-        yield _finding(
-            "master",
-            None,
-            recorded.name if recorded else "",
-            names.get(found.uuid, found.name),
-            "Another host is the master of the pool.",
-            "None is needed: the next operation on the pool follows the new master.",
-        )
-    yield from _of_members(members, view)
-    for stranger in view.hosts:
-        if stranger.uuid not in names:
-            yield _finding(
-                "member_unknown",
-                stranger.name,
-                "no member",
-                f"a member, at {stranger.address}",
-                f"Host {stranger.name} is in the pool, but not in the aggregate.",
-                "Import the pool again, or eject the host.",
-            )
-
-
-def _of_members(members: list[Host], view: PoolView) -> Iterator[DriftFinding]:
-    for host in members:
-        own = view.host(host.xen_uuid) if host.xen_uuid else None
-        if own is None:
-            yield _finding(
-                "member_missing",
-                host.name,
-                "a member",
-                "no member",
-                f"Host {host.name} is in the aggregate, but not in its pool.",
-                "Remove it from the aggregate, and add it again if it shall come back.",
-            )
-        elif not own.live:
-            yield _finding(
-                "host_not_live",
-                host.name,
-                "live",
-                "not live",
-                f"The pool has no contact with host {host.name}.",
-                "Look at its power, its network and its toolstack.",
-            )
-
-
-def _finding(
-    kind: str, host: str | None, expected: str, found: str, message: str, cure: str
-) -> DriftFinding:
-    return DriftFinding(host, kind, expected, found, message, cure, DriftPolicy.REPORT)
+        try:
+            done = self._managers.aggregates.import_pool(AUDIT, self._read(source))
+        except NovaAggregatesError as reason:
+            LOG.warning("drift.not_adopted aggregate=%s reason=%s", aggregate.id, reason)
+        else:
+            LOG.warning("drift.adopted aggregate=%s hosts=%s", aggregate.id, ",".join(done.joined))

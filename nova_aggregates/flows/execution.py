@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from taskflow import engines, states
 from taskflow.exceptions import WrappedFailure
@@ -16,15 +16,20 @@ from taskflow.types.failure import Failure
 from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError, OperationLost
 from nova_aggregates.flows import add_host, change_master, remove_host, rename_pool
 from nova_aggregates.flows.backoff import NEVER, Backoff
+from nova_aggregates.flows.handover import HandOver
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.locks import AggregateLock
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
 from nova_aggregates.flows.persistence import Logbooks
-from nova_aggregates.flows.work import Managers, Timing, Work
-from nova_aggregates.objects import Action, Operation
+from nova_aggregates.flows.work import LEFT, Managers, Timing, Work
+from nova_aggregates.objects import Action, Finding, Operation, Severity
 
 LOG = logging.getLogger(__name__)
 
+CURES = {
+    HandOver.label: "Another member is the master now, which harms nothing. To give the role back: "
+    'PUT /os-aggregates/ID/hosts with the same hosts and "master".',
+}
 ANEW = ("retried", "postponed")  # kinds of events
 FLOWS: Mapping[Action, Callable[[Work], Flow]] = {
     Action.ADD_HOST: add_host.build,
@@ -119,7 +124,22 @@ class Executor:
         elif (moment := self._backoff.due(operations, operation, failed)) is not None:
             operations.postpone(operation, moment, failed.failure)
         else:
-            operations.fail(operation, failed.failure, failed.findings)
+            findings = [*failed.findings, *self._left(operation)]
+            operations.fail(operation, failed.failure, findings)
+
+    def _left(self, operation: Operation) -> Iterator[Finding]:
+        """What this round could not undo."""
+        events = self._managers.operations.events(operation.uuid)
+        begun = max((n for n, event in enumerate(events) if event.kind in ANEW), default=0)
+        steps = {e.data["step"]: e.data["reason"] for e in events[begun:] if e.kind == LEFT}
+        for step, reason in steps.items():
+            yield Finding(
+                check=f"undo.{step}",
+                code="NOT_UNDONE",
+                severity=Severity.INFO,
+                message=f"What the step {step} did is still there. {reason}",
+                cure=CURES.get(step, "Compare the pool with the aggregate."),
+            )
 
 
 def _recorded(page: FlowDetail) -> StepFailed:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from nova_aggregates.flows.hypervisor import Session
 from nova_aggregates.flows.leaving import LeaveStep, Leaving
 from nova_aggregates.flows.outcome import NotYet, StepFailed
-from nova_aggregates.flows.settle import Patience
+from nova_aggregates.flows.settle import Patience, await_settled
 from nova_aggregates.flows.work import endpoint_of
 from nova_aggregates.objects import Finding, Pool, Severity
 from nova_aggregates.xenapi.errors import PreconditionFailed, XenError
@@ -45,6 +47,20 @@ class HandOver(_HandOverStep):
             if self._took_place(facts):
                 return
         raise lost or AssertionError("no attempt was made")
+
+    def undo(self, facts: Leaving) -> None:
+        """The role goes back to a master that stays after all, once the pool is at rest.
+
+        :raises StepFailed: the old master is not fit for it, or the pool does not come to rest.
+        """
+        with self.work.pool_session() as session:
+            view = self.work.observe_pool(session)
+        if view.master_uuid == facts.host_uuid or view.host(facts.host_uuid) is None:
+            return
+        view = await_settled(self.work)
+        back = dataclasses.replace(facts, host_uuid=view.master_uuid, successor=facts.host_uuid)
+        self.act(back)
+        AwaitNewMaster(self.work).act(back)
 
     def _took_place(self, facts: Leaving) -> bool:
         work = self.work

@@ -125,13 +125,21 @@ class Act(_Step, Generic[F]):
         except (OperationLost, DatabaseUnavailable) as error:
             raise Interrupted(str(error)) from None
         except Exception as error:
+            known_kind = isinstance(error, XenError | StepFailed)
             LOG.warning(
                 "flow.undo_failed operation=%s step=%s reason=%s",
                 self.work.operation.uuid,
                 self.label,
                 error,
-                exc_info=not isinstance(error, XenError),
+                exc_info=not known_kind,
             )
+            self._note_left(str(error) if known_kind else "a defect, see the manager's log")
+
+    def _note_left(self, reason: str) -> None:
+        try:
+            self.work.left_as_it_is(self.label, reason)
+        except (OperationLost, DatabaseUnavailable) as error:
+            raise Interrupted(str(error)) from None
 
     def needed(self, facts: F) -> bool:
         """Whether the step belongs to this run at all; a step that does not is not reported."""

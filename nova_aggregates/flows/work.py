@@ -52,6 +52,7 @@ from nova_aggregates.xenapi.types import Endpoint, HostView, PoolView, Trust
 
 LOG = logging.getLogger(__name__)
 CALL = "call"  # the kind of event that announces one
+LEFT = "not_undone"  # the kind of event that tells of a step
 MANY = 1000  # more than a pool can have hosts
 T = TypeVar("T")
 
@@ -302,6 +303,10 @@ class Work:
     def _announced(self) -> frozenset[str]:
         past = self.managers.operations.events(self.operation.uuid)
         return frozenset(event.data["call"] for event in past if event.kind == CALL)
+
+    def left_as_it_is(self, step: str, reason: str) -> None:
+        """Put on record that a step could not be undone."""
+        self.managers.operations.event(self.operation, LEFT, {"step": step, "reason": reason})
 
     def pool_hosts(self) -> list[Host]:
         """Who may be in the pool, whoever shall stay first: the members, then hosts whose removal

@@ -131,9 +131,15 @@ def _join_again(connection: Connection, aggregate: Row, host: Row, row: Row) -> 
     kept = [m for m in members.of_host(connection, host.id) if m.id == row.membership_id]
     if kept and row.state == OperationState.ERROR:
         return {}  # An error leaves the membership as it is.
+    if row.membership_id is None and _is_member(connection, host, aggregate):
+        return {}  # It puts nothing back, because the membership is not its own.
     membership.require_may_join(connection, host, aggregate, ZoneRule.AGGREGATES)
     number = members.add(connection, aggregate.id, host.id, AggregateKind.POOL)
     return {"membership_id": number}
+
+
+def _is_member(connection: Connection, host: Row, aggregate: Row) -> bool:
+    return any(m.aggregate_id == aggregate.id for m in members.of_host(connection, host.id))
 
 
 def _leave_again(connection: Connection, aggregate: Row, host: Row, row: Row) -> dict[str, Any]:

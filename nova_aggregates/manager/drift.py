@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
@@ -11,7 +12,8 @@ from nova_aggregates.db import aggregates, drift, shelf
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import AggregateNotFound
-from nova_aggregates.objects import Drift, DriftFinding
+from nova_aggregates.manager import repair
+from nova_aggregates.objects import Drift, DriftFinding, Operation
 
 LOG = logging.getLogger(__name__)
 
@@ -39,6 +41,30 @@ class DriftManager:
 
         return self._database.query(work)
 
+    def counts(self) -> Mapping[str, int]:
+        """How many differences of each kind there are; a kind without any is left out."""
+        return self._database.query(drift.counts)
+
+    def seen_before(self, aggregate_id: int) -> list[Drift]:
+        """Those that the last look and an earlier one have found: somebody who is just changing
+        something at the pool by hand has had time to finish."""
+        return self._database.query(partial(repair.seen_before, aggregate_id=aggregate_id))
+
+    def adopt(self, found: Drift) -> bool:
+        """Let the record follow the pool; whether it does now. It cannot while an operation of the
+        aggregate is unfinished, or when the pool has a name that another aggregate has."""
+        done = self._database.run(partial(repair.adopt, found=found))
+        if done:
+            _tell("adopted", found.aggregate_id, found.finding)
+        return done
+
+    def enforce(self, found: Drift) -> Operation | None:
+        """Queue the operation that lets the pool follow the record, once for each difference."""
+        operation = self._database.run(partial(repair.enforce, found=found))
+        if operation is not None:
+            _tell(f"enforced operation={operation.uuid}", found.aggregate_id, found.finding)
+        return operation
+
     def record(self, aggregate_id: int, findings: Collection[DriftFinding]) -> None:
         """These, and no others, are the differences now. One that was there before (same kind,
         host and values) keeps the time when it was first seen.
@@ -52,15 +78,19 @@ class DriftManager:
             return drift.replace(connection, aggregate_id, findings)
 
         new, gone = self._database.run(work)
-        for event, changed in (("drift.found", new), ("drift.gone", gone)):
+        for event, changed in (("found", new), ("gone", gone)):
             for finding in changed:
-                LOG.warning(
-                    "%s aggregate=%s host=%s kind=%s expected=%s found=%s policy=%s",
-                    event,
-                    aggregate_id,
-                    finding.host,
-                    finding.kind,
-                    finding.expected,
-                    finding.found,
-                    finding.policy,
-                )
+                _tell(event, aggregate_id, finding)
+
+
+def _tell(event: str, aggregate_id: int, finding: DriftFinding) -> None:
+    LOG.warning(
+        "drift.%s aggregate=%s host=%s kind=%s expected=%s found=%s policy=%s",
+        event,
+        aggregate_id,
+        finding.host,
+        finding.kind,
+        finding.expected,
+        finding.found,
+        finding.policy,
+    )

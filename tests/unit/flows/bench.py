@@ -38,7 +38,7 @@ from nova_aggregates.objects import (
 )
 
 WHO = Requester(user_id="admin", project_id="demo", request_id="req-1")
-FAST = Timing(poll=0.002, join=2.0, eject=2.0, handover=2.0, outage=0.3, fuse=0.15, settle=0.05)
+FAST = Timing(poll=0.002, join=2.0, eject=2.0, handover=2.0, outage=0.3, fuse=0.4, settle=0.05)
 SETTINGS = RunnerSettings(max_operations=16, poll_interval=0.02, retry_interval=0.05)
 
 

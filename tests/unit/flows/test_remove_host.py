@@ -163,11 +163,37 @@ def test_a_lost_answer_is_cleared_up_by_looking(
         # Not done is not done: the person may ask again, we do not eject twice on a guess.
         assert operation.state is OperationState.FAILED
         assert bench.show(blue).hosts == ("h1", "h2", "h3")
+        assert site["h1"].pool.master is site["h1"], "the role goes back"
+        assert bench.managers.pools.show(blue).master_host_id == operation.host_id
+        assert operation.findings == ()
+        bench.succeeded(bench.remove(blue, "h1"))
         return
     assert operation.state is OperationState.SUCCEEDED
     assert site["h1"].pool.hosts == [site["h1"]]
     times = sum(call[0] == "designate_new_master" for call in site.calls)
     assert times == (2 if (verb, when) == ("designate_new_master", "before") else 1)
+
+
+def test_a_role_that_cannot_go_back_is_told(bench: Bench, site: FakeSite) -> None:
+    bench.start(dataclasses.replace(FAST, handover=0.6))
+    blue = three(bench)
+    refused = errors.PreconditionFailed("OTHER_OPERATION_IN_PROGRESS", ("pool", "x"))
+    site.fail["eject"] = [("before", refused)]
+
+    def gate(verb: str, _about: str) -> None:
+        if verb == "eject":
+            site["h1"].live = site["h1"].enabled = False
+
+    site.gate = gate
+    (operation,) = bench.ended(bench.remove(blue, "h1"))
+    assert operation.state is OperationState.FAILED
+    assert operation.failure is not None
+    assert operation.failure.code == "OTHER_OPERATION_IN_PROGRESS"
+    (left,) = operation.findings
+    assert (left.check, left.code) == ("undo.hand_over_master", "NOT_UNDONE")
+    assert "not live" in left.message
+    assert "master" in left.cure
+    assert bench.show(blue).hosts == ("h1", "h2", "h3")
 
 
 def test_a_refused_change_of_master_changes_nothing(bench: Bench, site: FakeSite) -> None:
