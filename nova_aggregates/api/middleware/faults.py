@@ -12,6 +12,7 @@ from nova_aggregates.api import serialization
 from nova_aggregates.api.faults import Fault, fault_of, foreign_fault
 from nova_aggregates.api.microversion import ECHO
 from nova_aggregates.api.schemas.faults import FAULT
+from nova_aggregates.api.text import printable
 
 LOG = log.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _log(fault: Fault, error: Exception, environ: dict[str, Any]) -> None:
         request = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
         # The caller can do nothing about a defect of ours, so the log needs all of it.
         exc_info = error if fault.status == 500 else None
-        LOG.error("request failed: %s: %s", request, error, exc_info=exc_info)
+        LOG.error("request failed: %s: %s", request, printable(str(error)), exc_info=exc_info)
 
 
 def _discard(_data: bytes) -> None:
