@@ -58,6 +58,8 @@ EXTRAS = {
         "pytest-xdist>=3.6,<4",
         "hypothesis>=6.120,<7",
         "gabbi>=4,<5",
+        "gunicorn>=23,<28",
+        "pyuwsgi>=2.0.28,<2.1",
         "ruff==0.17.5",
         "mypy==2.4.1",
         "import-linter>=2.3,<3",

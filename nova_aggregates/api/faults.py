@@ -69,6 +69,7 @@ FOREIGN_MESSAGES: Mapping[int, str] = {
     401: "This request needs valid credentials.",
     403: "You are not allowed to do this.",
     404: "There is no resource at this path.",
+    408: "The request did not arrive in time.",
     413: "The request body is too large.",
     503: "A service that this request needs does not answer. Try again later.",
 }

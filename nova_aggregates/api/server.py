@@ -33,10 +33,53 @@ LOG_FORMAT = (
 
 
 class Protocol(eventlet.wsgi.HttpProtocol):
-    """Answers a request line and headers that nobody can parse with a fault, too."""
+    """Fair to all connections, impatient with slow ones, and answers a request line and headers
+    that nobody can parse with a fault, too."""
 
     error_content_type = "application/json"
     request_version: str
+    header_timeout = 20.0  # seconds
+
+    def handle_one_request(self) -> None:
+        self._timer: Any = None
+        try:
+            super().handle_one_request()
+        except TimeoutError:
+            if self._timer is None:
+                raise  # idle, or slow with its body
+            self.close_connection = True
+            self.send_error(408)
+        finally:
+            self._stop_timer()
+        # A client that always has its next request ready would keep everybody else waiting: as
+        # long as there is something to read, eventlet reads on without a look at the others.
+        eventlet.sleep(0)
+
+    def _read_request_line(self) -> bytes:
+        self.request_version = self.default_request_version
+        self.command = self.requestline = ""
+        if not self.rfile.closed and self._has_begun():
+            self._timer = eventlet.Timeout(self.header_timeout, TimeoutError("slow headers"))
+        return super()._read_request_line()
+
+    def _has_begun(self) -> bool:
+        """Wait for the first byte of a request, for as long as a connection may be idle."""
+        try:
+            return bool(self.rfile.peek(1))
+        except TimeoutError:
+            raise
+        except OSError:
+            return False  # eventlet meets it again and knows what it means
+
+    def parse_request(self) -> bool:
+        understood = super().parse_request()
+        self._stop_timer()
+        return understood
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         if self.request_version == self.default_request_version:
@@ -83,12 +126,13 @@ class ApiServer(service.ServiceBase):
             self._socket = _listen(self._conf)
         self._stopping = event.Event()
         self._pool = eventlet.GreenPool(options.max_connections)
+        protocol = type("Protocol", (Protocol,), {"header_timeout": options.header_timeout})
         self._thread = eventlet.spawn(
             eventlet.wsgi.server,
             self._socket,
             self._application,
             environ={PAUSE: self._pause},
-            protocol=Protocol,
+            protocol=protocol,
             log=LOG,
             log_format=LOG_FORMAT,
             custom_pool=self._pool,

@@ -28,7 +28,15 @@ OPTS = [
         "socket_timeout",
         default=60,
         min=1,
-        help="Seconds that a client may take between two bytes of a request.",
+        help="Seconds that a client may take between two bytes of a request, and that a connection "
+        "may be idle between two requests.",
+    ),
+    cfg.FloatOpt(
+        "header_timeout",
+        default=20.0,
+        min=0.1,
+        help="Seconds that a client may take for the request line and the headers of a request, "
+        "from their first byte to their end.",
     ),
     cfg.IntOpt(
         "backlog", default=1024, min=1, help="Length of the queue of unaccepted connections."

@@ -243,6 +243,7 @@ def test_a_silent_connection_is_closed() -> None:
         socket.create_connection(("127.0.0.1", api.port), timeout=DEADLINE) as connection,
     ):
         connection.sendall(b"GET / HT")
+        assert b" 408 " in connection.recv(4096)
         assert connection.recv(4096) == b""
 
 
