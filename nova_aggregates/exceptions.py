@@ -113,6 +113,13 @@ class HostDown(NovaAggregatesError):
     template = "Host {host} is down: {reason}"
 
 
+class AddressForbidden(NovaAggregatesError):
+    template = (
+        "The service may not connect to {host} ({address}). Ask the operator to add its network to "
+        "{option}."
+    )
+
+
 class OperationNotFound(NovaAggregatesError):
     template = "Operation {uuid} could not be found."
 

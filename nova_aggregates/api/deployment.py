@@ -25,6 +25,7 @@ from nova_aggregates.manager import (
     OperationManager,
     StatisticsManager,
 )
+from nova_aggregates.networks import Networks
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Deployment:
     feed: Feed
     answers: Answers
     statistics: StatisticsManager
+    networks: Networks  # in which hosts may be
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Deployment:
@@ -59,6 +61,7 @@ class Deployment:
             feed=Feed(operations, most_readers=max(1, conf.api.max_connections // 2)),
             answers=Answers(conf.api.answers_bytes),
             statistics=StatisticsManager(database, conf.database.connection),
+            networks=Networks(conf.xenapi.networks, "[xenapi] networks"),
         )
 
 

@@ -50,6 +50,7 @@ STATUS: Mapping[type[Exception], int] = {
     exceptions.HypervisorNoMatch: 404,
     exceptions.MarkerNotFound: 400,
     exceptions.HostDown: 400,  # so Nova, when it cannot ask a hypervisor
+    exceptions.AddressForbidden: 400,
     exceptions.OperationNotFound: 404,
     exceptions.OperationCannotBeCancelled: 409,
     exceptions.OperationCannotBeRetried: 409,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,8 +14,9 @@ from prometheus_client.registry import Collector
 from nova_aggregates import metrics
 from nova_aggregates.api.deployment import current
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.exceptions import ConfigurationInvalid, DatabaseUnavailable
+from nova_aggregates.exceptions import DatabaseUnavailable
 from nova_aggregates.manager import StatisticsManager
+from nova_aggregates.networks import Networks
 
 LOG = log.getLogger(__name__)
 
@@ -35,29 +35,20 @@ def app_factory(_global_conf: dict[str, str], **_local_conf: str) -> Metrics:
     :raises ConfigurationInvalid: [metrics] networks has something that is no network.
     """
     deployment = current()
-    return Metrics(deployment.statistics, networks(deployment.conf.metrics.networks))
-
-
-def networks(texts: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """:raises ConfigurationInvalid: one of them is no network."""
-    try:
-        return [ipaddress.ip_network(text) for text in texts]
-    except ValueError as error:
-        raise ConfigurationInvalid(
-            what=f"[metrics] networks has something that is no network ({error})",
-            cure="write networks as 10.0.0.0/8 or 2001:db8::/32.",
-        ) from None
+    return Metrics(
+        deployment.statistics, Networks(deployment.conf.metrics.networks, "[metrics] networks")
+    )
 
 
 class Metrics:
-    def __init__(self, statistics: StatisticsManager, allowed: list[Any]) -> None:
+    def __init__(self, statistics: StatisticsManager, allowed: Networks) -> None:
         self._statistics = statistics
         self._allowed = allowed
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             raise Fault(405, "Only GET and HEAD are allowed here.", {"Allow": "GET, HEAD"})
-        if not self._may_read(environ.get("REMOTE_ADDR", "")):
+        if not self._allowed.allows(environ.get("REMOTE_ADDR", "")):
             raise Fault(403, "Your address is in no network of [metrics] networks.")
         registry = metrics.registry()
         own = prometheus_client.CollectorRegistry()
@@ -66,14 +57,6 @@ class Metrics:
         response = webob.Response(body)
         response.headers["Content-Type"] = prometheus_client.CONTENT_TYPE_LATEST
         return response(environ, start_response)
-
-    def _may_read(self, address: str) -> bool:
-        try:
-            caller = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        mapped = getattr(caller, "ipv4_mapped", None)
-        return any((mapped or caller) in network for network in self._allowed)
 
 
 class _Counts(Collector):

@@ -13,6 +13,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from nova_aggregates import conf as options
+from nova_aggregates.cmd import doctor
 from nova_aggregates.db import migration
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
@@ -99,6 +100,15 @@ def pool_import(conf: cfg.ConfigOpts) -> None:
         ("members", done.aggregate.hosts),
     ):
         print(f"{title}: {', '.join(hosts) or 'none'}")
+
+
+def diagnose(conf: cfg.ConfigOpts) -> None:
+    """Look at everything that the service depends on.
+
+    :raises SystemExit: 2, something is bad.
+    """
+    if doctor.report(conf):
+        raise SystemExit(2)
 
 
 def _password(file: str | None) -> str:
@@ -208,6 +218,8 @@ def _add_commands(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     rotate.set_defaults(run=credentials_rotate)
     _add_pool(parsers)
+    text = "check database, locks, key, files, and every host; nothing is changed; 2 if it is bad"
+    parsers.add_parser("doctor", help=text).set_defaults(run=diagnose)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

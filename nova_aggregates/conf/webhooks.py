@@ -6,6 +6,12 @@ GROUP = cfg.OptGroup("webhooks", title="Webhooks")
 
 OPTS = [
     cfg.ListOpt(
+        "networks",
+        default=[],
+        help="Networks in which the receivers may be, such as 10.0.0.0/8; all but link-local and "
+        "multicast addresses when empty.",
+    ),
+    cfg.ListOpt(
         "urls",
         default=[],
         secret=True,

@@ -5,6 +5,12 @@ from oslo_config import cfg
 GROUP = cfg.OptGroup("xenapi", title="XenServer")
 
 OPTS = [
+    cfg.ListOpt(
+        "networks",
+        default=[],
+        help="Networks in which hosts may be, such as 10.0.0.0/8; all but link-local and "
+        "multicast addresses when empty.",
+    ),
     cfg.FloatOpt("connect_timeout", default=10.0, min=0.1, help="Seconds to open a connection."),
     cfg.FloatOpt(
         "call_timeout", default=60.0, min=0.1, help="Seconds that one call may take to answer."

@@ -10,8 +10,9 @@ from oslo_config import cfg
 
 from nova_aggregates.flows.hypervisor import Session
 from nova_aggregates.flows.inventory import NOTHING, holdings_of
+from nova_aggregates.networks import Networks
 from nova_aggregates.objects import Finding, Holdings, Severity
-from nova_aggregates.xenapi import connection, holdings, host, pool, preflight
+from nova_aggregates.xenapi import connection, holdings, host, pool, preflight, transport
 from nova_aggregates.xenapi import types as xen
 from nova_aggregates.xenapi.tasks import Watch
 from nova_aggregates.xenapi.types import Endpoint, PoolView, Timeouts
@@ -78,6 +79,7 @@ class XenServer:
         group = conf.xenapi
         self._timeouts = Timeouts(connect=group.connect_timeout, call=group.call_timeout)
         self._originator = group.originator
+        transport.permitted = Networks(group.networks, "[xenapi] networks").allows
         self._watch = Watch(interval=min(1.0, group.poll_interval))
 
     def host(self, endpoint: Endpoint) -> XenSession:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from oslo_config import cfg
 
 from nova_aggregates.exceptions import (
+    AddressForbidden,
     ConfigurationInvalid,
     DatabaseUnavailable,
     LockLost,
@@ -28,11 +29,13 @@ from nova_aggregates.exceptions import (
 from nova_aggregates.flows.locks import AggregateLock, Locks
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.webhooks import WebhookManager
+from nova_aggregates.networks import Networks
 from nova_aggregates.objects import OperationEvent
 
 LOG = logging.getLogger(__name__)
 SIGNATURE = "X-Nova-Aggregates-Signature"
 BATCH = 100
+ANYWHERE = Networks((), "[webhooks] networks")
 LONGEST_PAUSE = 60.0  # seconds between two tries
 
 
@@ -44,6 +47,7 @@ class WebhookSettings:
     timeout: float  # seconds of one post
     interval: float = 1.0  # seconds between two looks for events
     first_pause: float = 1.0  # seconds after the first failure; doubled after each further one
+    networks: Networks = ANYWHERE
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> WebhookSettings:
@@ -56,7 +60,8 @@ class WebhookSettings:
         for number, url in enumerate(urls, 1):
             _require_url(url, number)
         key = _key(Path(group.secret_file)) if urls else b""
-        return cls(urls, key, group.attempts, group.timeout)
+        networks = Networks(group.networks, "[webhooks] networks")
+        return cls(urls, key, group.attempts, group.timeout, networks=networks)
 
 
 class Webhooks:
@@ -146,8 +151,12 @@ class Webhooks:
         """None when the event was taken, else why not."""
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - checked at the start
         try:
+            # What the name means now; the receiver may have moved since the last post.
+            self._settings.networks.require(urlsplit(url).hostname or "")
             with self._opener.open(request, timeout=self._settings.timeout):
                 return None
+        except AddressForbidden:
+            return "its address is in none of [webhooks] networks"
         except urllib.error.HTTPError as error:
             with error:
                 return f"it answered {error.code}"

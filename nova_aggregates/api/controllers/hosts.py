@@ -34,6 +34,7 @@ def registration(call: Call) -> Reply:
 def register(call: Call) -> Reply:
     call.authorize(policies.REGISTER)
     wanted = _registration(call.body(schemas.REGISTER)["host"])
+    call.deployment.networks.require(wanted.address)
     host = call.deployment.hosts.register(call.requester, wanted)
     location = f"{call.request.path_url.rstrip('/')}/{quote(host.name)}/registration"
     return Reply({"host": views.registration(host, None)}, 201, {"Location": location})

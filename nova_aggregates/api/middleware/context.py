@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import stat
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -59,7 +60,15 @@ def basic_factory(
             cure="name one with bcrypt hashes in [auth] http_basic_file; make it with: "
             f"htpasswd -B -c {path} admin",
         ) from None
+    _require_private(path)
     return lambda application: BasicContext(application, path)
+
+
+def _require_private(path: str) -> None:
+    if os.stat(path).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationInvalid(
+            what=f"The htpasswd file {path} is open to other users", cure=f"run: chmod 600 {path}"
+        )
 
 
 class BasicContext:

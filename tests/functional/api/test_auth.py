@@ -61,6 +61,7 @@ def hashed(password: str) -> str:
 def htpasswd(tmp_path: Path) -> Path:
     path = tmp_path / "htpasswd"
     path.write_text(f"jane:{hashed('s3cret')}\n\njoe:{hashed('0ther')}\n", encoding="utf-8")
+    path.chmod(0o600)
     return path
 
 
@@ -144,6 +145,13 @@ def test_basic_needs_a_file_with_bcrypt_hashes(tmp_path: Path, content: str | No
         path.write_text(content, encoding="utf-8")
     auth = {"strategy": "http_basic", "http_basic_file": path}
     with pytest.raises(ConfigurationInvalid, match=str(path)), running(auth=auth):
+        pass
+
+
+def test_basic_needs_a_file_that_nobody_else_reads(htpasswd: Path) -> None:
+    htpasswd.chmod(0o640)
+    auth = {"strategy": "http_basic", "http_basic_file": htpasswd}
+    with pytest.raises(ConfigurationInvalid, match="chmod 600"), running(auth=auth):
         pass
 
 

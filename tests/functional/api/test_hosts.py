@@ -6,12 +6,13 @@ import datetime
 from typing import Any
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.functional.api.conftest import Client
-from tests.functional.api.running import PASSWORD, host_body
+from tests.functional.api.running import PASSWORD, TOKEN, host_body, running
 
 
 def authority() -> str:
@@ -100,3 +101,12 @@ def test_the_password_never_comes_back(client: Client) -> None:
     for text in (answer.text, registration.text):
         assert PASSWORD not in text
         assert "password" not in text
+
+
+def test_an_address_outside_the_networks_is_refused() -> None:
+    with running(xenapi={"networks": "10.0.0.0/8"}) as api:
+        for address, status in (("169.254.169.254", 400), ("127.0.0.1", 400), ("10.0.0.9", 201)):
+            body = host_body(f"h{status}", 1, "z", address=address)
+            answer = requests.post(f"{api.base}/os-hosts", json=body, headers=TOKEN, timeout=30)
+            assert answer.status_code == status, answer.text
+            assert status == 201 or "[xenapi] networks" in answer.text

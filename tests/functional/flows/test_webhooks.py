@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from nova_aggregates.exceptions import ConfigurationInvalid
 from nova_aggregates.flows.locks import Locks
 from nova_aggregates.flows.webhooks import SIGNATURE, Webhooks, WebhookSettings
 from nova_aggregates.manager import WebhookManager
+from nova_aggregates.networks import Networks
 from nova_aggregates.objects import Once, Requester
 from tests.functional.flows.test_daemon import Start, config, start
 from tests.unit.flows.bench import Bench
@@ -106,10 +108,10 @@ class Site:
         self.aggregate = bench.aggregate("blue")
         bench.register("host9", "127.9.9.9", "p")
 
-    def deliver(self, *urls: str, attempts: int = 3) -> Webhooks:
+    def deliver(self, *urls: str, attempts: int = 3, **more: Any) -> Webhooks:
         operations = self.bench.managers.operations
         made = Webhooks(
-            WebhookSettings(urls, KEY, attempts, 2.0, interval=0.02, first_pause=0.01),
+            WebhookSettings(urls, KEY, attempts, 2.0, interval=0.02, first_pause=0.01, **more),
             operations,
             WebhookManager(self.bench.database, SecretBox(self.bench.key)),
             Locks(f"file://{self.directory}"),
@@ -190,6 +192,16 @@ def test_all_in_order_and_signed(place: Site, receiver: Receiver) -> None:
     }
     for given, body in receiver.signatures:
         assert given == "sha256=" + hmac.new(KEY, body, hashlib.sha256).hexdigest()
+
+
+def test_a_receiver_outside_the_networks_gets_nothing(
+    place: Site, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    known(place, receiver.url)
+    place.happen()
+    place.deliver(receiver.url, attempts=1, networks=Networks(("192.0.2.0/24",), "x"))
+    until(lambda: "in none of [webhooks] networks" in caplog.text)
+    assert receiver.taken == []
 
 
 def test_refusals_are_repeated_and_nothing_overtakes(
