@@ -5,9 +5,11 @@ something to a machine, ``POST /time-scale {"scale": 20}`` changes the speed, an
 with the fields of WireFault spoils calls to come. ``POST /change {"change": "add-guest", "host":
 "host2", …}`` alters the site. ``POST /guest {"verb": "start", "guest": "web1"}`` and ``POST /call
 {"host": "host1", "method": "pool.set_name_label", "args": ["$pool", "x"]}`` are what somebody
-else does to the pools. ``GET /inventory`` tells how to reach the hosts, ``GET /pools`` how they
-are, and ``GET /history?since=0`` what happened. Hosts are named as in the inventory, by letter (A
-is the first) or by number from 1.
+else does to the pools. ``POST /event`` takes all of these in the form that site files have (see
+``scenario``), also for later. ``GET`` and ``DELETE /faults`` show and lift what is injected.
+``GET /inventory`` tells how to reach the hosts, ``GET /pools`` how they are, ``GET
+/history?since=0`` what happened, and ``GET /site`` gives the site's file, as JSON. Hosts are named
+as in the inventory, by letter (A is the first) or by number from 1.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nova_aggregates.simulator import changes, outsider
+from nova_aggregates.simulator import changes, exporter, outsider, scenario, site_file
 from nova_aggregates.simulator.errors import ApiError
 from nova_aggregates.simulator.server import PortInUse, Simulation
 
@@ -138,6 +140,30 @@ async def _guest(simulation: Simulation, given: dict[str, Any]) -> Any:
     return {}
 
 
+async def _event(simulation: Simulation, given: dict[str, Any]) -> Any:
+    event = scenario.parse(given)
+    if event.at:
+        scenario.schedule(simulation.site, [event])
+        return {}
+    return await scenario.perform(simulation.site, event) or {}
+
+
+async def _site(simulation: Simulation, given: dict[str, Any]) -> Any:
+    del given
+    return site_file.to_mapping(exporter.of_simulation(simulation.site, simulation.plan))
+
+
+async def _faults(simulation: Simulation, given: dict[str, Any]) -> Any:
+    del given
+    return simulation.site.faults.as_json()
+
+
+async def _no_faults(simulation: Simulation, given: dict[str, Any]) -> Any:
+    del given
+    simulation.site.faults.clear()
+    return {}
+
+
 async def _call(simulation: Simulation, given: dict[str, Any]) -> Any:
     machine = changes.machine_of(simulation.site, given["host"])
     return await outsider.call(machine, given["method"], *given.get("args", ()))
@@ -147,6 +173,10 @@ ROUTES: dict[tuple[str, str], Callable[[Simulation, dict[str, Any]], Awaitable[A
     ("GET", "/inventory"): _inventory,
     ("GET", "/pools"): _pools,
     ("GET", "/history"): _history,
+    ("GET", "/site"): _site,
+    ("GET", "/faults"): _faults,
+    ("DELETE", "/faults"): _no_faults,
+    ("POST", "/event"): _event,
     ("POST", "/reset"): _reset,
     ("POST", "/time-scale"): _time_scale,
     ("POST", "/fault"): _fault,

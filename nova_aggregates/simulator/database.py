@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -145,9 +144,15 @@ class Database:
         return str(self.pool_record["master"])
 
     def clone(self) -> Database:
-        """What a copy of the database file holds: sessions and tasks are never written to it."""
+        """What a copy of the database file holds: sessions and tasks are never written to it.
+
+        Values are shared: nobody changes one in place, ``set`` puts another there.
+        """
         other = Database(self.model, self.level)
-        other.tables = copy.deepcopy(self.tables)
+        other.tables = {
+            cls: {ref: dict(record) for ref, record in table.items()}
+            for cls, table in self.tables.items()
+        }
         other.tables["session"] = {}
         other.tables["task"] = {}
         other.forget_changes()

@@ -34,7 +34,8 @@ async def eject(call: Call, host: str) -> None:
         if placement.residents(db, host):
             raise ApiError("OPERATION_NOT_ALLOWED", "VM resident on host")
         await call.clock.sleep(call.machine.profile.timings.eject)
-        storage.release_host(db, host)
+        stuck = target.machine.name in target.machine.site.faults.stuck_disks
+        storage.release_host(db, host, stuck=stuck)
         _leave(call, target, host)
 
 
@@ -64,6 +65,13 @@ def reset_disk(machine: Machine) -> None:
 
 async def _reboot_fresh(machine: Machine) -> None:
     await machine.clock.sleep(machine.profile.timings.reboot_delay)
+    faults = machine.site.faults
+    if machine.name in faults.new_certificate:
+        machine.renew_certificate()
+    if machine.name in faults.never_returns:
+        lifecycle.power_off(machine)
+        await machine.listener.refuse()
+        return
     machine.live(lifecycle.reboot(machine, machine.profile.timings.first_boot))
 
 

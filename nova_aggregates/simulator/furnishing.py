@@ -69,10 +69,11 @@ def find_sr(machine: Machine, wanted: str = LOCAL) -> str:
         found = [r for r, s in db.find("SR", shared=True) if not s["is_tools_sr"]]
     elif wanted == LOCAL:
         here = (db.get("PBD", p)["SR"] for p in db.get("host", host_ref(machine, db))["PBDs"])
-        found = [s for s in here if db.get("SR", s)["name_label"] == "Local storage"]
+        own = {s: db.get("SR", s) for s in here}
+        found = [s for s, r in own.items() if r["content_type"] == "user" and not r["shared"]]
     else:
         found = [r for r, _ in db.find("SR", name_label=wanted)]
-        found = found or [r for r in (wanted,) if db.peek("SR", r) is not None]
+        found = found or [r for r, _ in db.find("SR", uuid=wanted)]
     if not found and (wanted != LOCAL or machine.profile.storage):
         raise LookupError(f"{machine.name} has no storage {wanted}")
     return found[0] if found else ""
@@ -93,12 +94,14 @@ def add_guest(
     cpu_features: str = "",
     tags: tuple[str, ...] | list[str] = (),
     uuid: str = "",
+    networks: tuple[str, ...] | list[str] = (),
 ) -> str:
     """A guest with a disk (bytes; 0: none) and a network card; the host may be a pool's member.
 
     ``sr`` is ``local``, ``shared`` or a repository's name; ``ha`` the restart priority; ``blocked``
     are operations with the reason; ``blockers`` what else keeps it where it is, see ``BLOCKERS``;
-    ``cpu_features`` those that it was started with. Raises LookupError, and ValueError.
+    ``cpu_features`` those that it was started with; ``networks`` are names or uuids, none: the
+    pool's own. Raises LookupError, and ValueError.
     """
     unknown = set(blockers) - set(BLOCKERS)
     if unknown:
@@ -110,9 +113,8 @@ def add_guest(
     where = find_sr(machine, LOCAL if "local-disk" in blockers else sr) if disk else ""
     if where:
         add_disk(machine, f"{name} disk", vm=vm, sr=where, size=disk)
-    network = db.first("network", bridge="xenbr0")
-    if network is not None:
-        db.create("VIF", VM=vm, network=network[0], device="0", MTU=1500)
+    for number, network in enumerate(_networks(db, networks)):
+        db.create("VIF", VM=vm, network=network, device=str(number), MTU=1500)
     _bind(db, vm, host, blockers)
     if running:
         guests.power_up(machine.site, db, vm, host)
@@ -121,6 +123,19 @@ def add_guest(
         db.set("VM", vm, last_boot_CPU_flags=flags)
     vm_lifecycle.refresh(db, vm)
     return vm
+
+
+def _networks(db: Database, wanted: Iterable[str]) -> list[str]:
+    """Raises LookupError."""
+    if not wanted:
+        return [ref for ref, _ in db.find("network", bridge="xenbr0")]
+    found = []
+    for name in wanted:
+        known = db.first("network", name_label=name) or db.first("network", uuid=name)
+        if known is None:
+            raise LookupError(f"no network {name}")
+        found.append(known[0])
+    return found
 
 
 def _bind(db: Database, vm: str, host: str, blockers: Iterable[str]) -> None:
@@ -188,15 +203,24 @@ DEVICES = {
 
 
 def add_disk(
-    machine: Machine, name: str, *, vm: str | None = None, sr: str | None = None, size: int = GIB
+    machine: Machine,
+    name: str,
+    *,
+    vm: str | None = None,
+    sr: str | None = None,
+    size: int = GIB,
+    counted: bool = True,
 ) -> str:
-    """A disk on the local storage (or the given repository), attached to the guest if given."""
+    """A disk on the local storage (or the given repository), attached to the guest if given.
+
+    ``counted`` adds its size to what is used of the repository.
+    """
     db = pool_database(machine)
     if sr is None:
         sr = find_sr(machine)
     vdi = db.create("VDI", name_label=name, SR=sr, virtual_size=size, type="user", managed=True)
     used = db.get("SR", sr)["physical_utilisation"]
-    db.set("SR", sr, physical_utilisation=used + size)
+    db.set("SR", sr, physical_utilisation=used + size if counted else used)
     if vm is not None:
         number = len(db.get("VM", vm)["VBDs"])
         db.create(

@@ -16,7 +16,7 @@ PRIORITIES = ("restart", "best-effort", "")
 @api("pool.enable_ha")
 async def enable_ha(call: Call, srs: list[str], configuration: dict[str, str]) -> None:
     """Needs every host alive and a shared SR that all have attached (xapi_ha.ml enable)."""
-    db, site = call.db, call.machine.site
+    db = call.db
     async with pool_operation(db, call.clock, "ha_enable", task=call.task_ref()):
         if (
             len({db.get("host", h)["software_version"].get("platform_version") for h in _all(db)})
@@ -30,19 +30,28 @@ async def enable_ha(call: Call, srs: list[str], configuration: dict[str, str]) -
         _assert_ready(db)
         statefile = _statefile(db, srs)
         await call.clock.sleep(call.machine.profile.timings.fuse)
-        db.set(
-            "pool",
-            db.pool,
-            ha_enabled=True,
-            ha_configuration=configuration,
-            ha_statefiles=[statefile],
-            ha_plan_exists_for=0,
-        )
-        for host in _all(db):
-            db.set("host", host, ha_statefiles=[statefile], ha_network_peers=_all(db))
+    switch_on(call.process, configuration, statefile)
+
+
+def switch_on(process: Process, configuration: dict[str, str], statefile: str = "") -> None:
+    """On from now on; without a statefile in the first repository that can have one.
+
+    Raises ApiError CANNOT_CREATE_STATE_FILE.
+    """
+    site, db = process.machine.site, process.db
+    if db is None:
+        return
+    disk = statefile or _statefile(db, [])
+    db.set("pool", db.pool, ha_enabled=True, ha_configuration=configuration)
+    db.set("pool", db.pool, ha_statefiles=[disk], ha_plan_exists_for=0)
+    for host in _all(db):
+        db.set("host", host, ha_statefiles=[disk], ha_network_peers=_all(db))
+    for vm, record in db.find("VM", power_state="Running", ha_restart_priority=ha.RESTART):
+        del record
+        db.set("VM", vm, ha_always_run=True)
     refresh_allowed(db)
     ha.refresh_pool(site, db)
-    call.process.spawn(watch(call.process))
+    process.spawn(watch(process))
 
 
 def _all(db: Database) -> list[str]:

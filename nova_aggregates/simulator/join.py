@@ -84,6 +84,8 @@ async def _enter(call: Call, remote: Process, address: str) -> None:
     if machine.name not in machine.site.faults.no_record:
         join_import.import_host(local, _database(remote), machine)
         administrator.pool_grew(machine.site, _database(remote))
+    if machine.name in machine.site.faults.join_fails:
+        raise internal('Unix.Unix_error(Unix.ENOSPC, "write", "")')
     await clock.sleep(timings.import_objects)
     for pbd, _ in local.find("PBD", host=local.master):
         local.set("PBD", pbd, currently_attached=False)

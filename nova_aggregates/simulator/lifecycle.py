@@ -57,13 +57,20 @@ async def boot(machine: Machine, seconds: float) -> None:
     machine.power = Power.ON
     await machine.listener.refuse()
     await machine.clock.sleep(seconds)
-    if machine.profile.boot_time_changes or not machine.disk.boot_time:
+    _take_address(machine)
+    same = machine.name in machine.site.faults.same_boot_time
+    if (machine.profile.boot_time_changes and not same) or not machine.disk.boot_time:
         machine.disk.boot_time = machine.clock.now()
     machine.disk.disabled_until_reboot = False
     machine.disk.booted = True
     for callback in machine.on_boot:
         callback()
     await start(machine, cold=True)
+
+
+def _take_address(machine: Machine) -> None:
+    if machine.next_address:
+        machine.address, machine.next_address = machine.next_address, ""
 
 
 async def reboot(machine: Machine, seconds: float) -> None:
@@ -286,7 +293,7 @@ async def _become_usable(process: Process) -> None:
     storage.plug_all(db, machine, host)
     await machine.clock.sleep(share)
     consider_enabling(process)
-    process.spawn(_watch_own_record(process))
+    watch(process)
 
 
 def consider_enabling(process: Process) -> None:
@@ -312,6 +319,11 @@ def set_live(db: Database, host: str, *, live: bool) -> None:
     metrics = db.get("host", host)["metrics"]
     if db.peek("host_metrics", metrics) is not None:
         db.set("host_metrics", metrics, live=live)
+
+
+def watch(process: Process) -> None:
+    """A slave's periodic work."""
+    process.spawn(_watch_own_record(process))
 
 
 async def _watch_own_record(process: Process) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import enum
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nova_aggregates.simulator import certificates
 from nova_aggregates.simulator.certificates import HostCertificate
 from nova_aggregates.simulator.clock import Clock
 from nova_aggregates.simulator.database import Database
@@ -40,6 +42,7 @@ class Listener(Protocol):
     async def open(self) -> None: ...
     async def close_softly(self) -> None: ...
     async def refuse(self) -> None: ...
+    def use_certificate(self) -> None: ...
 
 
 class NoListener:
@@ -48,6 +51,7 @@ class NoListener:
     async def open(self) -> None: ...
     async def close_softly(self) -> None: ...
     async def refuse(self) -> None: ...
+    def use_certificate(self) -> None: ...
 
 
 @dataclass
@@ -87,6 +91,7 @@ class Hardware:
     clock_skew: float = 0.0
     licence_daemon: bool = True
     memory_total: int = 0  # bytes; 0: as the profile says
+    memory_reserved: int = 0  # of that, for nobody's guests
     cpu_count: int = 0
     cpu_features: str = ""  # words of hex digits; "": as the observed hosts
 
@@ -158,6 +163,7 @@ class Machine:
         self.site = site
         self.name = name
         self.address = address
+        self.next_address = ""  # from the next start on, if not empty
         self.zone = zone
         self.certificate = certificate
         self.disk = Disk()
@@ -199,7 +205,8 @@ class Machine:
     @property
     def memory_free(self) -> int:
         """Bytes for guests, when there are none."""
-        return self.memory_total - (self.profile.memory_total - self.profile.memory_free)
+        reserved = self.profile.memory_total - self.profile.memory_free
+        return self.memory_total - (self.hardware.memory_reserved or reserved)
 
     @property
     def cpu_count(self) -> int:
@@ -214,6 +221,12 @@ class Machine:
             and self.process is not None
             and self.process.phase is Phase.SERVING
         )
+
+    def renew_certificate(self, days: float = 3650) -> None:
+        """The one that clients see; it ends in so many days, or did (negative)."""
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        self.certificate = certificates.make(self.name, self.address, valid_until=end)
+        self.listener.use_certificate()
 
     def live(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """What happens to the whole host from now on, instead of what was going on."""

@@ -10,14 +10,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nova_aggregates.simulator.builder import BadAddress, Plan
+from nova_aggregates.simulator import export_command, scenario, site_file
+from nova_aggregates.simulator.builder import Plan, plan_of_spec
 from nova_aggregates.simulator.control import Control
+from nova_aggregates.simulator.exporter import CannotExport
 from nova_aggregates.simulator.levels import LEVELS, NEWEST
 from nova_aggregates.simulator.profile import PROFILES
 from nova_aggregates.simulator.server import PortInUse, Simulation, write_inventory
 
 EXIT_USAGE = 2
 EXIT_PORT = 3
+EXIT_EXPORT = 4
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,9 +42,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--time-scale",
         type=float,
-        default=1.0,
         metavar="S",
-        help="how many times faster than real hosts their delays pass (default 1)",
+        help="how many times faster than real hosts their delays pass (default: as the site file "
+        "says, or 1)",
     )
     add("--password", help="one root password for all hosts (default: one for each, made up)")
     add("--inventory", type=Path, metavar="FILE", help="write how to reach the hosts, as JSON")
@@ -68,19 +71,43 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--plain-port", type=int, metavar="PORT", help="also serve without TLS, as on port 80")
     add("--control-port", type=int, metavar="PORT", help="control API, on 127.0.0.1 only")
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="EVENT",
+        help="what happens to the hosts, such as 'fault: power-off, host: host2, at: 60' or 'wire: "
+        "drop-after, host: host1, method: pool.join'; may be repeated",
+    )
+    add(
+        "--site",
+        type=Path,
+        metavar="FILE",
+        help="a site file that says which hosts, pools and guests there are (then --hosts, "
+        "--zones, --other-vendor and --xapi do not count)",
+    )
     add("--verbose", action="store_true", help="log what the hosts do")
+    export_command.add_arguments(found)
     return found
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    """Raises ValueError with a sentence for the user."""
+    """Raises ValueError with a sentence for the user, OSError."""
+    schedule = tuple(scenario.parse_text(text) for text in options.fault)
+    if options.site is not None:
+        return plan_of_spec(
+            site_file.load(options.site),
+            base_address=options.base_address,
+            password=options.password,
+            profile=PROFILES[options.profile],
+            storage_of_pools=options.shared_storage == "pools",
+            schedule=schedule,
+        )
     zones = tuple(z.strip() for z in options.zones.split(",") if z.strip())
     if options.hosts < 1:
         raise ValueError("--hosts must be at least 1")
     if not zones:
         raise ValueError("--zones needs at least one zone")
-    if options.time_scale <= 0:
-        raise ValueError("--time-scale must be greater than zero")
     try:
         other = tuple(int(n) - 1 for n in options.other_vendor.split(",") if n.strip())
     except ValueError:
@@ -95,13 +122,23 @@ def plan_of(options: argparse.Namespace) -> Plan:
         storage_of_pools=options.shared_storage == "pools",
         other_vendor=other,
         xapi=options.xapi,
+        schedule=schedule,
     )
 
 
+def scale_of(plan: Plan, options: argparse.Namespace) -> float:
+    """Raises ValueError with a sentence for the user."""
+    of_site = plan.spec.time_scale if plan.spec is not None else 0.0
+    scale: float = of_site or 1.0 if options.time_scale is None else options.time_scale
+    if scale <= 0:
+        raise ValueError("--time-scale must be greater than zero")
+    return scale
+
+
 async def serve(plan: Plan, options: argparse.Namespace) -> None:
-    """Until SIGTERM or SIGINT. Raises PortInUse, BadAddress."""
+    """Until SIGTERM or SIGINT. Raises PortInUse, BadAddress, LookupError."""
     simulation = Simulation(
-        plan, port=options.port, time_scale=options.time_scale, plain_port=options.plain_port
+        plan, port=options.port, time_scale=scale_of(plan, options), plain_port=options.plain_port
     )
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -132,11 +169,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(name)s %(message)s",
     )
     try:
+        if options.export is not None:
+            export_command.run(options)
+            return 0
         asyncio.run(serve(plan_of(options), options))
+    except CannotExport as error:
+        print(f"nova-aggregates-simulator: {error}", file=sys.stderr)
+        return EXIT_EXPORT
     except PortInUse as error:
         print(f"nova-aggregates-simulator: {error}", file=sys.stderr)
         return EXIT_PORT
-    except (ValueError, BadAddress) as error:
+    except (ValueError, LookupError) as error:
         print(f"nova-aggregates-simulator: {error}", file=sys.stderr)
         return EXIT_USAGE
     except OSError as error:

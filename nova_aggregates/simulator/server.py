@@ -99,6 +99,7 @@ class Simulation:
         self._work = asyncio.get_running_loop().create_task(self._collect())
 
     async def stop(self) -> None:
+        self.site.end_background()
         if self._work is not None:
             self._work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -109,6 +110,7 @@ class Simulation:
 
     async def reset(self) -> None:
         """All hosts fresh and standalone again, faults forgotten; uuids and certificates stay."""
+        self.site.end_background()
         self.site.faults.clear()
         self.site.directory.clear()
         self.site.updates.clear()

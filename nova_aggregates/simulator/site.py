@@ -204,6 +204,11 @@ class Site:
         task.add_done_callback(self._background.discard)
         task.add_done_callback(self.note_crash)
 
+    def end_background(self) -> None:
+        """Of what was to happen later, nothing will."""
+        for task in list(self._background):
+            task.cancel()
+
     def note_crash(self, task: asyncio.Task[Any]) -> None:
         """Nothing that a simulated host does may fail unseen."""
         if not task.cancelled() and task.exception() is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
-from nova_aggregates.simulator.errors import ApiError
+from nova_aggregates.simulator.errors import NULL_REF, ApiError
 from nova_aggregates.simulator.machine import Machine
 from nova_aggregates.simulator.values import new_uuid
 
@@ -158,14 +158,17 @@ def all_plugged(db: Database, host: str) -> bool:
     return all(db.get("PBD", p)["currently_attached"] for p in db.get("host", host)["PBDs"])
 
 
-def release_host(db: Database, host: str) -> None:
+def release_host(db: Database, host: str, *, stuck: bool = False) -> None:
     """Unplug a leaving host's PBDs; repositories that nobody else has are forgotten.
 
-    Raises VDI_IN_USE when a disk there is in use; what was unplugged before stays so
-    (xapi_pool.ml eject_self has no rollback).
+    Raises VDI_IN_USE when a disk there is in use, or on the last repository if ``stuck``; what
+    was unplugged before stays so (xapi_pool.ml eject_self has no rollback).
     """
-    for pbd, record in db.find("PBD", host=host):
+    found = list(db.find("PBD", host=host))
+    for pbd, record in found:
         sr = record["SR"]
+        if stuck and pbd == found[-1][0]:
+            raise ApiError("VDI_IN_USE", next(iter(db.get("SR", sr)["VDIs"]), NULL_REF), "detach")
         in_use = [
             db.get("VBD", vbd)["VDI"]
             for vbd, attached in db.find("VBD", currently_attached=True)

@@ -22,11 +22,15 @@
         site.change("flag", "host2", flag="disabled")        # comes back disabled
         site.change("emergency", "host2", error=["HOST_UNKNOWN_TO_MASTER", "uuid"])
         site.change("set-fields", "host1", cls="pool", values={"ha_enabled": True})
+        site.event("wire: hang, host: host1, method: host.evacuate, at: 30")   # see scenario.py
         site.guest("migrate", "web1", "host3")      # and start, shutdown, stop, reboot, suspend, …
         site.call("host1", "pool.set_name_label", "$pool", "renamed by somebody else")
         site.history.summary().moves                # and stops, down, most_moves_from, …
         site.pools                                  # hosts and guests of every pool as they are
         site.reset()                                # all fresh and standalone again
+
+``SimulatedSite(site="hosts: [{name: a}, {name: b}]")`` takes a site file, its path or its text;
+addresses in it do not count.
 
 It runs in a thread of this process; port and addresses are free ones, so many may run at once.
 """
@@ -40,16 +44,18 @@ import socket
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nova_aggregates.simulator import changes, outsider
-from nova_aggregates.simulator.builder import Plan
+from nova_aggregates.simulator import changes, exporter, outsider, scenario, site_file
+from nova_aggregates.simulator.builder import Plan, plan_of_spec
 from nova_aggregates.simulator.history import History
 from nova_aggregates.simulator.levels import NEWEST
 from nova_aggregates.simulator.profile import PROFILES
 from nova_aggregates.simulator.server import PortInUse, Simulation
+from nova_aggregates.simulator.spec import SiteSpec
 
 START_SECONDS = 60.0
 ATTEMPTS = 20
@@ -87,6 +93,7 @@ class SimulatedSite:
         guests: bool = False,
         shared_storage: bool = True,
         other_vendor: tuple[int, ...] = (),
+        site: SiteSpec | Path | str | None = None,
         xapi: str = NEWEST,
     ) -> None:
         self._options: dict[str, Any] = {
@@ -99,6 +106,9 @@ class SimulatedSite:
             "other_vendor": other_vendor,
             "xapi": xapi,
         }
+        if isinstance(site, Path):
+            site = site_file.load(site)
+        self._spec = site_file.loads(site) if isinstance(site, str) else site
         self.time_scale = time_scale
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -132,7 +142,13 @@ class SimulatedSite:
 
     async def _start(self) -> None:
         base, (port, plain_port) = free_place()
-        plan = Plan(base_address=base, **self._options)
+        if self._spec is None:
+            plan = Plan(base_address=base, **self._options)
+        else:
+            hosts = tuple(replace(h, address="") for h in self._spec.hosts)
+            spec, kept = replace(self._spec, hosts=hosts), ("profile", "password")
+            options = {k: self._options[k] for k in kept}
+            plan = plan_of_spec(spec, base_address=base, **options)
         simulation = Simulation(plan, port=port, time_scale=self.time_scale, plain_port=plain_port)
         await simulation.start()
         self.simulation = simulation
@@ -183,6 +199,19 @@ class SimulatedSite:
         given = {"change": change, "host": host, **arguments}
         return self.run(changes.change(self._running.site, given))
 
+    def event(self, event: str | dict[str, Any]) -> None:
+        """Any event as site files have it, see ``scenario``; with ``at`` from now on."""
+        found = scenario.parse_text(event) if isinstance(event, str) else scenario.parse(event)
+        site = self._running.site
+
+        async def happen() -> None:
+            if found.at:
+                scenario.schedule(site, [found])
+            else:
+                await scenario.perform(site, found)
+
+        self.run(happen())
+
     def guest(self, verb: str, guest: str, host: str = "", *, wait: bool = True) -> None:
         """What an outside administrator does, see ``outsider.GUEST_VERBS``."""
         given = {"verb": verb, "guest": guest, "host": host, "wait": wait}
@@ -205,6 +234,16 @@ class SimulatedSite:
 
         found: list[dict[str, Any]] = self.run(look())
         return found
+
+    def export(self) -> str:
+        """The site file of what there is now."""
+
+        async def write() -> str:
+            running = self._running
+            return site_file.dumps(exporter.of_simulation(running.site, running.plan))
+
+        text: str = self.run(write())
+        return text
 
     def reset(self) -> None:
         """All hosts fresh and standalone again, without faults."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from nova_aggregates.simulator import jsonrpc, xmlrpc
+from nova_aggregates.simulator import jsonrpc, scenario, xmlrpc
 from nova_aggregates.simulator.dispatch import BareResult, Emergency, dispatch
 from nova_aggregates.simulator.errors import ApiError, MalformedRequest, ProcessGone
 from nova_aggregates.simulator.faults import WireFault
@@ -109,10 +109,38 @@ async def _call(
         raise ProcessGone(machine.name)
     if fault is not None and fault.action == "error":
         raise ApiError(*fault.error)
+    if fault is not None and fault.action == "trigger":
+        await _trigger(machine, fault)
     process = machine.process
     if process is None:
         raise ProcessGone(machine.name)
-    return await dispatch(process, method, params, flavour)
+    if fault is not None and fault.action == "session-invalid":
+        session = str(params[0]) if params else ""
+        process.sessions.pop(session, None)
+        raise ApiError("SESSION_INVALID", session)
+    result = await dispatch(process, method, params, flavour)
+    if fault is not None and fault.action == "omit":
+        return _without(result, frozenset(fault.fields))
+    return result
+
+
+async def _trigger(machine: Machine, fault: WireFault) -> None:
+    """Without ``seconds`` the call goes on only when the events have happened."""
+    for event in map(scenario.parse, fault.then):
+        work = scenario.perform_later(machine.site, event, fault.seconds + event.at)
+        if fault.seconds or event.at or fault.action == "trigger-after":
+            machine.site.background(work)
+        else:
+            await work
+
+
+def _without(value: object, names: frozenset[str]) -> object:
+    """As an older release that does not have these fields would answer."""
+    if isinstance(value, dict):
+        return {k: _without(v, names) for k, v in value.items() if k not in names}
+    if isinstance(value, list):
+        return [_without(v, names) for v in value]
+    return value
 
 
 async def _spoil(machine: Machine, fault: WireFault | None, response: Response) -> Response | None:
@@ -125,8 +153,18 @@ async def _spoil(machine: Machine, fault: WireFault | None, response: Response) 
             await machine.clock.sleep(3600)
     if fault.action == "delay":
         await machine.clock.sleep(fault.seconds)
-    if fault.action == "truncate":
+    if fault.action == "trigger-after":
+        await _trigger(machine, fault)
+    return _spoil_body(fault.action, response)
+
+
+def _spoil_body(action: str, response: Response) -> Response:
+    if action == "truncate":
         response.cut = len(response.body) // 2
-    if fault.action == "http-500":
+    if action == "garbage":
+        response.body = b"<methodResponse><params>" + response.body[:20]
+    if action == "content-type":
+        response.headers = [HTML, *CORS]
+    if action == "http-500":
         return broken('Failure("injected")')
     return response
