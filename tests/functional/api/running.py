@@ -16,11 +16,14 @@ from typing import Any
 from oslo_config import cfg
 
 from nova_aggregates import conf as options
+from nova_aggregates.api import wsgi
+from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.db import migration
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.manager import HostManager, OperationManager
 from nova_aggregates.objects import Inventory
+from tests.functional.api.checked import Checked
 
 with warnings.catch_warnings():
     # It announces its retirement, at each import.
@@ -94,7 +97,8 @@ class RunningApi:
 
     def _serve(self) -> None:
         try:
-            server = ApiServer(self.conf)
+            application = wsgi.load(Deployment.from_conf(self.conf))
+            server = ApiServer(self.conf, Checked(application))
         except Exception as error:  # noqa: BLE001 - it belongs to the other thread
             self._failure = error
             self._started.set()
