@@ -14,7 +14,15 @@ from nova_aggregates.api.deployment import Deployment
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import ECHO, LEGACY, VERSION, Version, at, version_of
 from nova_aggregates.api.query import NONE
-from nova_aggregates.api.router import FIRST_PARTS, NO_RESOURCE, Match, Router, Table, first_part
+from nova_aggregates.api.router import (
+    ABOUT_THE_API,
+    FIRST_PARTS,
+    NO_RESOURCE,
+    Match,
+    Router,
+    Table,
+    first_part,
+)
 from nova_aggregates.api.schemas import EXCHANGES, Exchange
 from nova_aggregates.api.text import ILLEGAL
 
@@ -70,7 +78,7 @@ def _path(environ: dict[str, Any]) -> str:
 def _split(path: str, *, project_optional: bool) -> tuple[str | None, str]:
     """The project, and the rest of the path, which the route table knows."""
     first = first_part(path)
-    if path == "/" or (project_optional and first in FIRST_PARTS):
+    if path in ABOUT_THE_API or (project_optional and first in FIRST_PARTS):
         return None, path
     rest = path[len(first) + 1 :]
     if len(rest) < 2:

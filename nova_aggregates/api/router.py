@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import routes
 
-from nova_aggregates.api import versions
+from nova_aggregates.api import openapi, versions
 from nova_aggregates.api.call import Call, Reply
 from nova_aggregates.api.controllers import aggregates, events, extensions, hosts, operations
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.microversion import Version, Versioned, at, since
+from nova_aggregates.api.microversion import LEGACY, MINIMUM, Version, Versioned, at, since
 
 Handler = Callable[[Call], Reply]
 Table = Sequence[tuple[str, Mapping[str, Handler | Versioned[Handler]]]]
 
 VERSIONS: Table = (("/", {"GET": versions.index}),)
 
-COMPUTE: Table = (
+_DESCRIBED: Table = (
     ("/", {"GET": versions.show}),
     ("/extensions", {"GET": extensions.index}),
     ("/extensions/{alias}", {"GET": extensions.show}),
@@ -48,6 +48,15 @@ COMPUTE: Table = (
 )
 
 
+_describe = openapi.describing(_DESCRIBED)
+COMPUTE: Table = (
+    *_DESCRIBED,
+    ("/openapi.json", {"GET": since(1, _describe)}),
+    ("/openapi", {"GET": Versioned({LEGACY: _describe, MINIMUM: None})}),  # with the suffix
+)
+
+# In no version below a project.
+ABOUT_THE_API = frozenset({"/", "/openapi.json", "/openapi"})
 NO_RESOURCE = "There is no resource at this path."
 
 

@@ -26,7 +26,8 @@ from nova_aggregates.exceptions import ConfigurationInvalid
 LOG = log.getLogger(__name__)
 
 ADMIN_ROLES = ["admin"]
-OPEN_PATHS = ("", "/")  # the version document tells nothing that is worth a password
+# What they tell is not worth a password.
+OPEN_PATHS = ("", "/", "/openapi.json")
 REALM = 'Basic realm="nova-aggregates"'
 REMEMBERED = 128  # passwords
 

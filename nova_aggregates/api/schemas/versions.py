@@ -25,6 +25,11 @@ MEDIA_TYPES = {"type": "array", "items": answer({"base": TEXT, "type": TEXT})}
 INDEX = answers("versions", answer(FIELDS))
 SHOW = answer({"version": answer({**FIELDS, "media-types": MEDIA_TYPES})})
 
+# Of which tests know more.
+DESCRIPTION: Schema = {"type": "object", "required": ["openapi", "info", "paths", "components"]}
+
 EXCHANGES = {
     "GET /": Exchange("Show the version of the API.", {200: SHOW}),
+    "GET /openapi.json": Exchange("Describe this version of the API.", {200: DESCRIPTION}),
+    "GET /openapi": Exchange("Describe this version of the API.", {200: DESCRIPTION}),
 }

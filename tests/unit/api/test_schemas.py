@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import webob
 
+from nova_aggregates.api import openapi
 from nova_aggregates.api.microversion import EVERY, LEGACY, MINIMUM, Version, Versioned, at
 from nova_aggregates.api.query import NONE
 from nova_aggregates.api.router import COMPUTE
 from nova_aggregates.api.schemas import EXCHANGES, Exchange
 from nova_aggregates.api.schemas.faults import FAULT
+from tests.unit.api import site
 
 ROUTES = {
     f"{method} {template}": handler
@@ -87,3 +92,50 @@ def test_versioned() -> None:
         Version(2, 41): "C",
         Version(2, 100): None,
     }
+
+
+# OpenAPI
+
+
+@pytest.mark.parametrize("version", [LEGACY, MINIMUM, EVERY[-1]])
+def test_openapi_documents(version: Version) -> None:
+    document = openapi.document(COMPUTE, version)
+    assert document["info"]["version"] == str(version)
+    names = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            names.add(operation["operationId"])
+            in_path = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+            assert in_path == set(re.findall(r"{(\w+)}", path))
+            for response in operation["responses"].values():
+                assert response == openapi.FAULT_REFERENCE or response["description"]
+            assert ("requestBody" in operation) == (method in ("post", "put"))
+    assert len(names) == sum(len(operations) for operations in document["paths"].values())
+    json.dumps(document)
+
+
+def test_openapi_tells_what_a_version_has() -> None:
+    def images(version: Version) -> bool:
+        return any(path.endswith("/images") for path in openapi.document(COMPUTE, version)["paths"])
+
+    assert [images(version) for version in (LEGACY, Version(2, 80), Version(2, 81))] == [
+        False,
+        False,
+        True,
+    ]
+    legacy = openapi.document(COMPUTE, LEGACY)["paths"]["/{project}/os-aggregates"]["get"]
+    assert set(legacy["responses"]["200"]["content"]) == {"application/json", "application/xml"}
+    newest = openapi.document(COMPUTE, EVERY[-1])["paths"]["/os-aggregates"]["get"]
+    assert set(newest["responses"]["200"]["content"]) == {"application/json"}
+
+
+@pytest.mark.parametrize("path", ["/v2.1/openapi.json", "/v1.1/openapi.json", "/v2/openapi.json"])
+def test_openapi_is_served_without_a_token(tmp_path: Path, path: str) -> None:
+    app = site.application(tmp_path, AssertionError("the manager was reached"))
+    request = webob.Request.blank(path, headers={"Accept": "application/xml"})
+    answer = request.get_response(app)
+    assert answer.status_int == 200, answer.text
+    assert answer.content_type == "application/json"
+    assert answer.json["servers"] == [{"url": f"http://localhost{path.rpartition('/')[0]}"}]
+    again = {"Accept": "application/xml", "If-None-Match": answer.headers["ETag"]}
+    assert webob.Request.blank(path, headers=again).get_response(app).status_int == 304

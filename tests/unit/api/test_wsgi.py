@@ -12,7 +12,7 @@ import webob
 from nova_aggregates.api import deployment as deployments
 from nova_aggregates.api import wsgi
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.microversion import EVERY, MAXIMUM, at
+from nova_aggregates.api.microversion import EVERY, at
 from nova_aggregates.api.middleware.request_id import RequestId
 from nova_aggregates.api.middleware.sizelimit import SizeLimit
 from nova_aggregates.api.router import COMPUTE, Router
@@ -219,9 +219,10 @@ def test_every_route_is_found_by_its_methods_only(template: str, methods: Any) -
             match = router.find(path, method, version)
             assert match.handler is at(handler, version)
             assert match.template == template
+    newest = [each for each in EVERY if any(at(handler, each) for handler in methods.values())][-1]
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "get"} - set(methods):
         with pytest.raises(Fault) as caught:
-            router.find(path, method, MAXIMUM)
+            router.find(path, method, newest)
         assert caught.value.status == 405
         allowed = set(caught.value.headers["Allow"].split(", "))
         assert allowed == {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
