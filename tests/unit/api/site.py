@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,14 @@ def configuration(folder: Path, **sections: dict[str, Any]) -> cfg.ConfigOpts:
 
 def deployment(conf: cfg.ConfigOpts, error: BaseException) -> Deployment:
     manager: Any = Raising(error)
-    return Deployment(
-        conf=conf,
-        policy=Policy(conf),
-        aggregates=manager,
-        hosts=manager,
-        operations=manager,
-        drift=manager,
-        feed=Feed(manager, most_readers=2),
-        answers=Answers(0),
-    )
+    parts = dict.fromkeys((field.name for field in dataclasses.fields(Deployment)), manager)
+    parts |= {
+        "conf": conf,
+        "policy": Policy(conf),
+        "feed": Feed(manager, most_readers=2),
+        "answers": Answers(0),
+    }
+    return Deployment(**parts)
 
 
 def application(folder: Path, error: BaseException, **sections: dict[str, Any]) -> Any:
