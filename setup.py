@@ -10,6 +10,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+ETC = HERE / "etc" / "nova-aggregates"
 
 REQUIRES = [
     "WebOb>=1.8.9,<2",
@@ -118,13 +119,10 @@ setup(
     },
     data_files=[
         (
-            "etc/nova-aggregates",
-            sorted(
-                str(path.relative_to(HERE))
-                for path in (HERE / "etc/nova-aggregates").iterdir()
-                if path.is_file()
-            ),
+            str(folder.relative_to(HERE)),
+            sorted(str(path.relative_to(HERE)) for path in folder.iterdir() if path.is_file()),
         )
+        for folder in (ETC, ETC / "systemd", ETC / "examples")
     ],
     install_requires=REQUIRES,
     extras_require=EXTRAS,
