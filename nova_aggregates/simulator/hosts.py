@@ -82,15 +82,6 @@ async def forwarded_text(call: Call, host: str, *args: object) -> str:
     return ""
 
 
-@api("host.set_hostname_live")
-async def set_hostname_live(call: Call, host: str, hostname: str) -> None:
-    target = await call.machine.site.contact(call.db, host)
-    if not hostname:
-        raise ApiError("HOST_NAME_INVALID", "hostname empty")
-    target.machine.name = hostname
-    call.db.set("host", host, hostname=hostname)
-
-
 @api("host.reboot")
 async def reboot(call: Call, host: str) -> None:
     await _down(call, host, again=True)
