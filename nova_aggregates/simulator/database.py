@@ -69,7 +69,7 @@ class Database:
         self._waiting: set[asyncio.Event] = set()
         self.listeners: set[Callable[[str, str, str], None]] = set()  # operation, class, ref
 
-    def create(self, cls: str, ref: str | None = None, **values: Any) -> str:
+    def create(self, cls: str, ref: str | None = None, /, **values: Any) -> str:
         """A new record with the class's defaults, the given values and a uuid of its own."""
         ref = ref or new_ref()
         record = self.model.defaults(cls)
@@ -93,7 +93,7 @@ class Database:
     def peek(self, cls: str, ref: str) -> Record | None:
         return self.tables[cls].get(ref)
 
-    def set(self, cls: str, ref: str, **values: Any) -> None:
+    def set(self, cls: str, ref: str, /, **values: Any) -> None:
         """Write fields; writing the value a field has makes no event (observed)."""
         record = self.get(cls, ref)
         for name, value in values.items():
@@ -116,12 +116,12 @@ class Database:
             del self.deleted[: MOST_DELETIONS // 2]
         self._tell("del", cls, ref)
 
-    def find(self, cls: str, **wanted: Any) -> Iterator[tuple[str, Record]]:
+    def find(self, cls: str, /, **wanted: Any) -> Iterator[tuple[str, Record]]:
         for ref, record in list(self.tables[cls].items()):
             if all(record[k] == v for k, v in wanted.items()):
                 yield ref, record
 
-    def first(self, cls: str, **wanted: Any) -> tuple[str, Record] | None:
+    def first(self, cls: str, /, **wanted: Any) -> tuple[str, Record] | None:
         return next(self.find(cls, **wanted), None)
 
     def by_uuid(self, cls: str, uuid: str) -> str:

@@ -24,13 +24,15 @@ async def eject(call: Call, host: str) -> None:
     db = call.db
     if call.local and not call.process.is_master and host == db.master:
         return  # a slave's local session: success, and nothing happens (observed)
-    if host == db.master:
-        raise internal("Xapi_pool.Cannot_eject_master")
     limit = call.machine.profile.timings.lock_retry_limit
     async with pool_operation(db, call.clock, "eject", task=call.task_ref(), limit=limit):
         target = await call.machine.site.contact(db, host)
+        if host == db.master:
+            raise internal("Xapi_pool.Cannot_eject_master")
         if db.pool_record["ha_enabled"]:
             raise ApiError("HA_IS_ENABLED")
+        if "apply_updates" in db.pool_record["current_operations"].values():
+            raise ApiError("NOT_SUPPORTED_DURING_UPGRADE")
         if placement.residents(db, host):
             raise ApiError("OPERATION_NOT_ALLOWED", "VM resident on host")
         await call.clock.sleep(call.machine.profile.timings.eject)

@@ -59,3 +59,19 @@ def end(db: Database, host: str, task: str) -> None:
         rest = {t: o for t, o in record["current_operations"].items() if t != task}
         db.set("host", host, current_operations=rest)
         refresh(db, host)
+
+
+def assert_clustered_storage_whole(db: Database) -> None:
+    """No host goes down while another member of the storage's cluster is.
+
+    Raises CLUSTERED_SR_DEGRADED.
+    """
+    attached = {p["SR"] for _, p in db.find("PBD", currently_attached=True)}
+    clustered = [ref for ref, _ in db.find("SR", clustered=True) if ref in attached]
+    if not clustered:
+        return
+    for _, member in db.find("Cluster_host", enabled=True):
+        host = db.peek("host", member["host"])
+        metrics = db.peek("host_metrics", host["metrics"]) if host else None
+        if metrics is not None and not metrics["live"]:
+            raise ApiError("CLUSTERED_SR_DEGRADED", clustered[0])

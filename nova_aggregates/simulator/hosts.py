@@ -99,6 +99,7 @@ async def _down(call: Call, host: str, *, again: bool) -> None:
     _assert_disabled(db, host)
     await wait_for_others(call, host, "reboot")
     _assert_disabled(db, host)
+    host_operations.assert_clustered_storage_whole(db)
     target = await call.machine.site.contact(db, host)
     # For a reboot, too, the operation is called shutdown, under a task that no longer exists.
     host_operations.begin(db, host, "shutdown", new_ref())

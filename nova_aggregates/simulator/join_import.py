@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nova_aggregates.simulator import records
+from nova_aggregates.simulator import networks, records
 from nova_aggregates.simulator.database import Database, Record
 from nova_aggregates.simulator.errors import NULL_REF
 from nova_aggregates.simulator.machine import Machine
@@ -64,12 +64,24 @@ def _copy(remote: Database, cls: str, record: Record, **changes: Any) -> str:
 
 
 def _networks(local: Database, remote: Database) -> dict[str, str]:
-    """Networks meet by bridge: xenbr0 here is xenbr0 there."""
+    """Physical ones meet by bridge: xenbr0 here is xenbr0 there. Others keep to themselves."""
     mapping = {}
     for ref, record in local.find("network"):
         same = remote.first("network", bridge=record["bridge"]) if record["bridge"] else None
-        mapping[ref] = same[0] if same else _copy(remote, "network", record)
+        if same is not None and _meets(local, record):
+            mapping[ref] = same[0]
+        elif same is not None:
+            bridge = networks.free_bridge(remote)
+            mapping[ref] = _copy(remote, "network", record, bridge=bridge)
+        else:
+            mapping[ref] = _copy(remote, "network", record)
     return mapping
+
+
+def _meets(local: Database, network: Record) -> bool:
+    internal = network["other_config"].get("is_host_internal_management_network") == "true"
+    interfaces = [local.peek("PIF", ref) for ref in network["PIFs"]]
+    return internal or any(p is not None and p["physical"] for p in interfaces)
 
 
 def _storages(local: Database, remote: Database, host: str) -> dict[str, str]:

@@ -200,6 +200,9 @@ def linked(machine: Machine) -> bool:
 
 async def start_slave(machine: Machine, *, cold: bool) -> None:
     """HOST_IS_SLAVE for a while, refused, an emergency code for a blink, then a real slave."""
+    if machine.disk.master_address == machine.address:
+        await _stay_ones_own_slave(machine)
+        return
     timings = machine.profile.timings
     first = True
     while True:
@@ -225,6 +228,15 @@ async def start_slave(machine: Machine, *, cold: bool) -> None:
     await machine.clock.sleep(timings.emergency)
     await _stay_in_emergency(process)
     await hello(process)
+
+
+async def _stay_ones_own_slave(machine: Machine) -> None:
+    """Somebody reset the master to this host's own address: only another reset helps (xapi.ml)."""
+    process = Process(machine, Phase.EMERGENCY, None)
+    process.emergency = ApiError("HOST_ITS_OWN_SLAVE")
+    machine.process = process
+    machine.disk.database = None
+    await machine.listener.open()
 
 
 async def _stay_in_emergency(process: Process) -> None:

@@ -125,6 +125,7 @@ class Process:
         self.met_joiner = False  # the host that this one joins is joining itself
         self.met_dead_member = False
         self.gone = asyncio.Event()
+        self.proposal: tuple[str, float] | None = None  # a new master's address, since when
         self.legacy_events: Any = None  # the queue of event.next, once somebody registered
         self.on_end: list[Callable[[], None]] = []
         self.on_logout: list[Callable[[str], None]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_aggregates.simulator import lifecycle
+from nova_aggregates.simulator import lifecycle, proposals
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError, internal
@@ -37,6 +37,7 @@ async def designate(call: Call, host: str) -> None:
         target = site.by_uuid(record["uuid"])
         if target is None:
             raise ApiError("HOST_OFFLINE", host)
+        _propose(target, db)
         _assert_trusted(target, db)
         await call.clock.sleep(timings.eject)
         copy = db.clone()
@@ -46,6 +47,18 @@ async def designate(call: Call, host: str) -> None:
             machine.disk.master_address = target.address
             machine.disk.backup = copy.clone()
         lifecycle.light_fuse(machine, timings.fuse)
+
+
+def _propose(target: Machine, db: Database) -> None:
+    """Every member must agree; one that does not makes all of them forget it."""
+    processes = [m.process for _, m in target.site.members(db) if m.process is not None]
+    try:
+        for process in processes:
+            proposals.propose(process, target.address)
+    except ApiError:
+        for process in processes:
+            process.proposal = None
+        raise
 
 
 def _assert_trusted(target: Machine, db: Database) -> None:

@@ -2,12 +2,60 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 from nova_aggregates.simulator.calls import Call, api
+from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import NULL_REF, ApiError
 from nova_aggregates.simulator.values import new_ref, new_uuid
 
 HIGHEST_TAG = 4094
 BOND_MEMBERS = 2
+LONGEST_BRIDGE = 15
+RESERVED_BRIDGES = ("xen", "xapi", "vif", "tap", "eth")
+DEFAULT_MTU = 1500
+
+
+def free_bridge(db: Database) -> str:
+    """xapi0, xapi1, …: the first that no network has."""
+    taken = {n["bridge"] for _, n in db.find("network")}
+    return next(name for name in map("xapi{}".format, itertools.count()) if name not in taken)
+
+
+@api("network.create")
+def create_network(call: Call, given: dict[str, Any]) -> str:
+    """Of the record's fields those count that its constructor takes (xapi_network.ml)."""
+    db, fields = call.db, call.model.classes["network"].fields
+    taken = ("name_label", "name_description", "MTU", "other_config", "bridge", "managed", "tags")
+    decoder = call.model.decoder
+    values = {n: decoder.decode(fields[n].kind, given[n]) for n in taken if n in given}
+    bridge = values.get("bridge") or free_bridge(db)
+    if values.get("bridge"):
+        if len(bridge) > LONGEST_BRIDGE or bridge.startswith(RESERVED_BRIDGES):
+            raise ApiError("INVALID_VALUE", "bridge", bridge)
+        if db.first("network", bridge=bridge) is not None:
+            raise ApiError("BRIDGE_NAME_EXISTS", bridge)
+    mtu = values.get("MTU", DEFAULT_MTU)
+    values.update(bridge=bridge, MTU=mtu if mtu > 0 else DEFAULT_MTU)
+    return db.create("network", **values, default_locking_mode="unlocked")
+
+
+@api("network.destroy")
+def destroy_network(call: Call, network: str) -> None:
+    db = call.db
+    record = db.get("network", network)
+    cards = {ref: db.get("VIF", ref) for ref in record["VIFs"]}
+    connected = [r for r, v in cards.items() if v["currently_attached"]]
+    if connected:
+        raise ApiError("NETWORK_CONTAINS_VIF", *connected)
+    if record["PIFs"]:
+        raise ApiError("NETWORK_CONTAINS_PIF", *record["PIFs"])
+    if record["other_config"].get("is_host_internal_management_network") == "true":
+        raise ApiError("CANNOT_DESTROY_SYSTEM_NETWORK", network)
+    for ref in cards:
+        db.delete("VIF", ref)
+    db.delete("network", network)
 
 
 @api("VLAN.create")

@@ -31,7 +31,8 @@ TYPES: dict[type, str] = {
     list: "array",
     dict: "struct",
 }
-CLASSES = sorted({cls for found in RECORDS.values() for cls in found if "fields" in found[cls]})
+SEEN = {cls for found in RECORDS.values() for cls in found if found[cls].get("fields")}
+CLASSES = sorted(SEEN)  # of which there was an object
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,6 @@ def observed_fields(cls: str) -> dict[str, set[str]]:
 def test_fields_of_a_class(session: Session, cls: str) -> None:
     """By its getters; and by the values, where the simulated host has such an object."""
     known = observed_fields(cls)
-    if not known:
-        pytest.skip("no object of the class was seen")
     getters = {n.split(".get_", 1)[1] for n in METHODS if n.startswith(f"{cls}.get_")}
     if cls != "message":  # it is read by records only
         assert set(known) <= getters
