@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +10,8 @@ from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.datamodel import Datamodel
 from nova_aggregates.simulator.errors import ApiError, handle_invalid
-from nova_aggregates.simulator.values import TypedInt
+from nova_aggregates.simulator.values import TypedInt, ocaml_int
 
-NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)")
-INT64_MAX = (1 << 63) - 1
 BATCHING = 0.05  # changes that come together are told together
 NOT_TABLES = ("vdi_nbd_server_info", "user", "sr_stat", "probe_result", "data_source", "event")
 EVERYTHING = "*"
@@ -47,20 +44,11 @@ def parse_token(token: str) -> int:
     """Raises EVENT_FROM_TOKEN_PARSE_FAILURE."""
     if token == "":
         return 0
-    numbers = [_int64(text) for text in token.split(",")]
-    if len(numbers) != 2 or numbers[0] is None or numbers[1] is None:
-        raise ApiError("EVENT_FROM_TOKEN_PARSE_FAILURE", token)
-    return numbers[0]
-
-
-def _int64(text: str) -> int | None:
-    """What OCaml's Int64.of_string takes."""
-    if NUMBER.fullmatch(text) is None:
-        return None
-    digits = text.replace("_", "")
-    marked = digits.lstrip("-")[:2].lower() in ("0x", "0o", "0b")
-    value = int(digits, 0 if marked else 10)
-    return value if -INT64_MAX - 1 <= value <= INT64_MAX else None
+    try:
+        first, _ = (ocaml_int(text) for text in token.split(","))
+    except ValueError:
+        raise ApiError("EVENT_FROM_TOKEN_PARSE_FAILURE", token) from None
+    return first
 
 
 @api("event.from")

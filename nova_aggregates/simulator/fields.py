@@ -42,11 +42,11 @@ def handler_for(method: Method) -> Handler:
     if method.accessor is not None:
         return _ACCESSORS[method.accessor[0]]
     if method.verb == "create" and not method.params[0].kind.startswith("record"):
-        return _not_simulated
-    return _GENERIC.get(method.verb, _not_simulated)
+        return not_simulated
+    return _GENERIC.get(method.verb, not_simulated)
 
 
-async def _not_simulated(call: Call, *args: Any) -> Any:
+async def not_simulated(call: Call, *args: Any) -> Any:
     """Known to the datamodel, and here only as far as its arguments can be wrong.
 
     A host that the call would be forwarded to is contacted: most do not look at its record first.

@@ -23,16 +23,25 @@ KEPT = (
     "license_server",
     "software_version",
     "last_update_hash",
-    "ssh_enabled",
-    "ssh_enabled_timeout",
+    "last_software_update",
+    "latest_synced_updates_applied",
+    "chipset_info",
+    "https_only",
+    "max_cstate",
+    "secure_boot",
+    "numa_affinity_policy",
     "timezone",
     "ntp_mode",
+    "ntp_custom_servers",
     "external_auth_type",
     "external_auth_service_name",
     "external_auth_configuration",
     "pending_guidances_recommended",
     "pending_guidances_full",
 )
+
+# The joiner takes these from the pool's master before it joins.
+ALIGNED = ("ssh_enabled", "ssh_enabled_timeout", "ssh_auto_mode", "console_idle_timeout")
 
 
 def import_host(local: Database, remote: Database, machine: Machine) -> str:
@@ -42,7 +51,8 @@ def import_host(local: Database, remote: Database, machine: Machine) -> str:
     if found is not None:
         host = found[0]
     else:
-        kept = {name: own[name] for name in KEPT}
+        master = remote.get("host", remote.master)
+        kept = {name: own[name] for name in KEPT} | {name: master[name] for name in ALIGNED}
         host = records.create_host(remote, machine, enabled=False, **kept)
     networks = _networks(local, remote)
     storages = _storages(local, remote, host)

@@ -7,6 +7,7 @@ The failure texts are those of ocaml-rpc's ``rpc.ml`` (observed).
 from __future__ import annotations
 
 import datetime
+import re
 import secrets
 import uuid
 from collections.abc import Callable
@@ -61,6 +62,27 @@ def shown(value: Any) -> str:
     return "[" + ";".join(shown(v) for v in value) + "]"
 
 
+OCAML_INT = re.compile(
+    r"[+-]?(0[xX][0-9a-fA-F][0-9a-fA-F_]*|0[oO][0-7][0-7_]*|0[bB][01][01_]*|[0-9][0-9_]*)"
+)
+INT64 = 1 << 63
+
+
+def ocaml_int(text: str) -> int:
+    """What OCaml's Int64.of_string makes of a text. Raises ValueError."""
+    if OCAML_INT.fullmatch(text) is None:
+        raise ValueError(text)
+    digits = text.replace("_", "").lstrip("+-")
+    marked = digits[:2].lower() in ("0x", "0o", "0b")
+    number = int(digits, 0) if marked else int(digits)
+    value = -number if text.startswith("-") else number
+    if marked and INT64 <= number < 2 * INT64:  # all 64 bits may be given
+        value -= 2 * INT64 if value > 0 else -2 * INT64
+    if not -INT64 <= value < INT64:
+        raise ValueError(text)
+    return value
+
+
 def _string(value: Any) -> str:
     if not isinstance(value, str) or isinstance(value, DateTime):
         raise ocaml_failure(f"Expected string, got '{shown(value)}'")
@@ -72,7 +94,7 @@ def _int(value: Any) -> int:
         return int(value)
     if isinstance(value, str):
         try:
-            return int(value, 0) if value.lower().startswith(("0x", "0b", "0o")) else int(value)
+            return ocaml_int(value)
         except ValueError:
             raise ocaml_failure("Int64.of_string") from None
     raise ocaml_failure(f"Expected int64, got '{shown(value)}'")

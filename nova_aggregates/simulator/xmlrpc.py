@@ -8,7 +8,7 @@ from typing import Any
 from lxml import etree
 
 from nova_aggregates.simulator.errors import MalformedRequest
-from nova_aggregates.simulator.values import DateTime, TypedInt
+from nova_aggregates.simulator.values import DateTime, TypedInt, ocaml_int
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 _HEAD = '<?xml version="1.0"?><methodResponse><params><param>'
@@ -64,51 +64,113 @@ def parse_request(body: bytes) -> tuple[str, list[Any]]:
         detail = "unexpected end of input" if not body.strip() else "expected root element"
         line, column = error.position if error.position else (1, 1)
         raise MalformedRequest(f'Xmlm.Error({line}:{max(1, column)}, "{detail}")') from None
-    if root.tag != "methodCall":
-        raise MalformedRequest(
-            f'Xmlrpc.Parse_error("open_tag({root.tag})", "open_tag(methodCall)", _)'
-        )
-    name = root.findtext("methodName") or ""
-    if not name:
-        raise MalformedRequest('Xmlrpc.Parse_error("close_tag", "data", _)')
-    return name, [_decode(value) for value in root.iterfind("params/param/value")]
+    _expect(root, "methodCall")
+    name, params = _children(root, ("methodName", "params"))
+    method = _text(name)
+    if not method:
+        raise _malformed("close_tag", "data")
+    return method, [_value(*_children(param, ("value",))) for param in _all(params, "param")]
+
+
+def _malformed(found: str, wanted: str) -> MalformedRequest:
+    return MalformedRequest(f'Xmlrpc.Parse_error("{found}", "{wanted}", _)')
+
+
+def _tag(element: etree._Element) -> str:
+    return str(etree.QName(element).localname)
+
+
+def _expect(element: etree._Element, tag: str) -> None:
+    if _tag(element) != tag:
+        raise _malformed(f"open_tag({_tag(element)})", f"open_tag({tag})")
+
+
+def _elements(element: etree._Element) -> list[etree._Element]:
+    """The children of an element that has no text of its own but blanks between them."""
+    children = list(element)
+    for text in (element.text, *(child.tail for child in children)):
+        if text is not None and text.strip(BLANKS):
+            raise _malformed(f"data({text})", "open_tag")
+    return children
+
+
+def _all(element: etree._Element, tag: str) -> list[etree._Element]:
+    children = _elements(element)
+    for child in children:
+        _expect(child, tag)
+    return children
+
+
+def _children(element: etree._Element, tags: tuple[str, ...]) -> list[etree._Element]:
+    """Exactly these, in this order."""
+    children = _elements(element)
+    for child, tag in zip(children, tags, strict=False):
+        _expect(child, tag)
+    if len(children) < len(tags):
+        raise _malformed("close_tag", "open_tag")
+    if len(children) > len(tags):
+        extra = _tag(children[len(tags)])
+        raise _malformed(f"open_tag({extra})", f"close_tag({_tag(element)})")
+    return children
+
+
+def _text(element: etree._Element) -> str:
+    if len(element):
+        raise _malformed(f"open_tag({_tag(element[0])})", "data")
+    return element.text or ""
 
 
 def _array(element: etree._Element) -> list[Any]:
-    return [_decode(value) for value in element.iterfind("data/value")]
+    (data,) = _children(element, ("data",))
+    return [_value(value) for value in _all(data, "value")]
 
 
 def _struct(element: etree._Element) -> dict[str, Any]:
     found = {}
-    for member in element.iterfind("member"):
-        value = member.find("value")
-        if value is not None:
-            found[member.findtext("name") or ""] = _decode(value)
+    for member in _all(element, "member"):
+        name, value = _children(member, ("name", "value"))
+        if not _text(name):
+            raise _malformed("open_tag(value)", "close_tag(name)")
+        found[_text(name)] = _value(value)
     return found
 
 
+def _nil(element: etree._Element) -> None:
+    raise _malformed(f"data({element.text})", "close_tag(nil)")
+
+
+BLANKS = "\n\t "
+# What an element without any content stands for; the others may not be empty.
+_EMPTY: dict[str, Callable[[], Any]] = {"string": str, "array": list, "struct": dict}
 _DECODERS: dict[str, Callable[[etree._Element], Any]] = {
-    "string": lambda e: e.text or "",
-    "i4": lambda e: int(e.text or ""),
-    "int": lambda e: int(e.text or ""),
-    "i8": lambda e: int(e.text or ""),
-    "boolean": lambda e: (e.text or "").strip() in ("1", "true"),
-    "double": lambda e: float(e.text or ""),
-    "dateTime.iso8601": lambda e: DateTime(e.text or ""),
-    "base64": lambda e: e.text or "",
-    "nil": lambda e: None,
+    "string": _text,
+    "i4": lambda e: ocaml_int(_text(e)),
+    "int": lambda e: ocaml_int(_text(e)),
+    "i8": lambda e: ocaml_int(_text(e)),
+    "boolean": lambda e: _text(e) == "1",
+    "double": lambda e: float(_text(e)),
+    "dateTime.iso8601": lambda e: DateTime(_text(e)),
+    "base64": _text,
+    "nil": _nil,
     "array": _array,
     "struct": _struct,
 }
 
 
-def _decode(value: etree._Element) -> Any:
+def _value(value: etree._Element) -> Any:
     if len(value) == 0:
         return value.text or ""
-    child = value[0]
-    decoder = _DECODERS.get(str(child.tag))
+    (child,) = _children(value, (_tag(value[0]),))
+    tag = _tag(child)
+    if len(child) == 0 and child.text is None:
+        if tag == "nil":
+            return None
+        if tag not in _EMPTY:
+            raise _malformed(f"empty_{tag}", tag)
+        return _EMPTY[tag]()
+    decoder = _DECODERS.get(tag)
     if decoder is None:
-        raise MalformedRequest(f'Xmlrpc.Parse_error("open_tag({child.tag})", "close_tag", _)')
+        raise _malformed(f"open_tag({tag})", "close_tag")
     try:
         return decoder(child)
     except ValueError:

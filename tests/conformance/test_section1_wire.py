@@ -10,6 +10,7 @@ import pytest
 from tests.conformance.client import BOGUS, Host, Session
 
 TOO_LARGE = 310 * 1024
+NAMED = b"<methodName>x</methodName>"
 
 
 @pytest.mark.section("1.1")
@@ -47,7 +48,10 @@ def test_a_body_just_above_the_limit(master: Host, session: Session) -> None:
 
 @pytest.mark.section("1.1")
 @pytest.mark.parametrize("path", ["/", "/jsonrpc"])
-@pytest.mark.parametrize("body", [b"", b"hello", b"<a><b/></a>", b'{"method": '])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"hello", b"<a><b/></a>", b'{"method": ', b"<methodCall>" + NAMED + b"</methodCall>"],
+)
 def test_bodies_that_are_no_call(master: Host, path: str, body: bytes) -> None:
     answer = master.request("POST", path, body)
     assert answer.status == 500
@@ -61,7 +65,9 @@ def test_headers_of_an_answer(master: Host, session: Session) -> None:
     for answer, kind in (
         (master.json(asked), "application/json"),
         (
-            master.request("POST", "/", b"<methodCall><methodName>x</methodName></methodCall>"),
+            master.request(
+                "POST", "/", b"<methodCall><methodName>x</methodName><params/></methodCall>"
+            ),
             "text/xml",
         ),
     ):

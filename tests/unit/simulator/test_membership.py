@@ -374,3 +374,15 @@ def test_hosts_that_joined_after_the_last_copy_are_unknown_to_a_new_master() -> 
         assert uuids == {world[0].disk.uuid, world[1].disk.uuid}
 
     run(scenario, hosts=3)
+
+
+def test_a_joiner_takes_over_the_pools_access_settings_and_keeps_its_own_clock() -> None:
+    async def scenario(world: World) -> None:
+        await world.call(0, "host.set_console_idle_timeout", world.db(0).master, "300")
+        await world.call(1, "host.set_console_idle_timeout", world.db(1).master, "600")
+        await world.call(1, "host.set_timezone", world.db(1).master, "Europe/Berlin")
+        await world.pool(1)
+        record = world.db(0).get("host", world.host(1))
+        assert (record["console_idle_timeout"], record["timezone"]) == (300, "Europe/Berlin")
+
+    run(scenario)

@@ -45,6 +45,73 @@ def test_values_on_the_wire(value: Any, text: str) -> None:
     assert xmlrpc.encode(value) == text
 
 
+def _body(values: str) -> bytes:
+    return f"<methodCall><methodName>m</methodName>{values}</methodCall>".encode()
+
+
+def _param(value: str) -> bytes:
+    return _body(f"<params><param>{value}</param></params>")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("<value/>", ""),
+        ("<value> x </value>", " x "),
+        ("<value>  </value>", "  "),
+        ("<value><string/></value>", ""),
+        ("<value> <string>a&lt;b</string>\n</value>", "a<b"),
+        ("<value><![CDATA[<x>]]></value>", "<x>"),
+        ("<value><int>-7</int></value>", -7),
+        ("<value><i8>0x10</i8></value>", 16),
+        ("<value><int>1_000</int></value>", 1000),
+        ("<value><boolean>1</boolean></value>", True),
+        ("<value><boolean>true</boolean></value>", False),
+        ("<value><double>1e3</double></value>", 1000.0),
+        ("<value><nil/></value>", None),
+        ("<value><array/></value>", []),
+        ("<value><array><data/></array></value>", []),
+        ("<value><struct> </struct></value>", {}),
+        (
+            "<value><struct><member><name>k</name><value>v</value></member></struct></value>",
+            {"k": "v"},
+        ),
+    ],
+)
+def test_values_of_requests(value: str, expected: Any) -> None:
+    name, (found,) = xmlrpc.parse_request(_param(value))
+    assert name == "m"
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<methodCall><methodName>m</methodName></methodCall>",
+        b"<methodCall><params/></methodCall>",
+        b"<methodCall><methodName/><params/></methodCall>",
+        b"<methodCall><params/><methodName>m</methodName></methodCall>",
+        _body("<params/><more/>"),
+        _body("<params>text</params>"),
+        _body("<params><value>x</value></params>"),
+        _param("<string>x</string>"),
+        _param("<value>x</value><value>y</value>"),
+        _param("<value>text<string>x</string></value>"),
+        _param("<value><int/></value>"),
+        _param("<value><int> 5</int></value>"),
+        _param("<value><int>99999999999999999999</int></value>"),
+        _param("<value><nil>x</nil></value>"),
+        _param("<value><unknown>x</unknown></value>"),
+        _param("<value><array><value>x</value></array></value>"),
+        _param("<value><struct><member><value>v</value></member></struct></value>"),
+        _param("<value><struct><member><name/><value>v</value></member></struct></value>"),
+    ],
+)
+def test_bodies_that_are_no_xml_call(body: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        xmlrpc.parse_request(body)
+
+
 @pytest.mark.parametrize(
     "body",
     [
