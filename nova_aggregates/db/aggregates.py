@@ -19,6 +19,26 @@ from nova_aggregates.db.tables import (
 
 LIVE = aggregates.c.deleted_at.is_(None)
 
+# Statements that every change needs are made once; making one costs as much as executing it.
+_NUMBER = aggregates.c.id == sa.bindparam("number")
+_LOCK = sa.select(aggregates).where(_NUMBER).with_for_update(key_share=True)
+_BY_NAME = sa.select(aggregates.c.id).where(aggregates.c.live_name == sa.bindparam("name"))
+_INSERT = sa.insert(aggregates)
+_CHANGE = sa.update(aggregates).where(_NUMBER).values(generation=aggregates.c.generation + 1)
+_METADATA = sa.select(aggregate_metadata.c.key, aggregate_metadata.c.value).where(
+    aggregate_metadata.c.aggregate_id == sa.bindparam("number")
+)
+_FORGET_METADATA = sa.delete(aggregate_metadata).where(
+    aggregate_metadata.c.aggregate_id == sa.bindparam("number"),
+    aggregate_metadata.c.key.in_(sa.bindparam("keys", expanding=True)),
+)
+_ADD_METADATA = sa.insert(aggregate_metadata)
+_BUMP = (
+    sa.update(generation)
+    .where(generation.c.id == GENERATION_ID)
+    .values(value=generation.c.value + 1)
+)
+
 
 def is_id(value: int) -> bool:
     """Whether ``value`` can be the number of a row; a bigger one makes PostgreSQL fail."""
@@ -42,39 +62,30 @@ def lock(connection: Connection, aggregate_id: int) -> Row | None:
     """
     if not is_id(aggregate_id):
         return None
-    statement = sa.select(aggregates).where(aggregates.c.id == aggregate_id)
-    return connection.execute(statement.with_for_update(key_share=True)).first()
+    return connection.execute(_LOCK, {"number": aggregate_id}).first()
 
 
 def name_is_taken(connection: Connection, name: str, *, by_other_than: int | None = None) -> bool:
     """Whether a live aggregate (other than the given one) has the name."""
-    statement = sa.select(aggregates.c.id).where(aggregates.c.live_name == name)
-    taken = connection.execute(statement).scalar()
+    taken = connection.execute(_BY_NAME, {"name": name}).scalar()
     return taken is not None and taken != by_other_than
 
 
 def insert(connection: Connection, **values: Any) -> int:
     """A new row; the number that it got."""
-    result = connection.execute(sa.insert(aggregates).values(**values, generation=1))
+    result = connection.execute(_INSERT, {**values, "generation": 1})
     return int(result.inserted_primary_key[0])
 
 
 def change(connection: Connection, aggregate_id: int, **values: Any) -> None:
     """Change columns; ``updated_at`` and the row's generation move in any case."""
     values.setdefault("updated_at", utcnow())
-    connection.execute(
-        sa.update(aggregates)
-        .where(aggregates.c.id == aggregate_id)
-        .values(**values, generation=aggregates.c.generation + 1)
-    )
+    connection.execute(_CHANGE, {**values, "number": aggregate_id})
 
 
 def metadata_of(connection: Connection, aggregate_id: int) -> dict[str, str]:
     """The metadata as stored."""
-    statement = sa.select(aggregate_metadata.c.key, aggregate_metadata.c.value).where(
-        aggregate_metadata.c.aggregate_id == aggregate_id
-    )
-    return {row.key: row.value for row in connection.execute(statement)}
+    return {row.key: row.value for row in connection.execute(_METADATA, {"number": aggregate_id})}
 
 
 def write_metadata(
@@ -84,15 +95,10 @@ def write_metadata(
     changed = {key: value for key, value in new.items() if old.get(key) != value}
     gone = (old.keys() - new.keys()) | (changed.keys() & old.keys())
     if gone:
-        connection.execute(
-            sa.delete(aggregate_metadata).where(
-                aggregate_metadata.c.aggregate_id == aggregate_id,
-                aggregate_metadata.c.key.in_(sorted(gone)),
-            )
-        )
+        connection.execute(_FORGET_METADATA, {"number": aggregate_id, "keys": sorted(gone)})
     if changed:
         connection.execute(
-            sa.insert(aggregate_metadata),
+            _ADD_METADATA,
             [
                 {"aggregate_id": aggregate_id, "key": key, "value": value}
                 for key, value in changed.items()
@@ -102,8 +108,4 @@ def write_metadata(
 
 def bump_generation(connection: Connection) -> None:
     """Last in a transaction: whoever holds this row keeps every other writer waiting."""
-    connection.execute(
-        sa.update(generation)
-        .where(generation.c.id == GENERATION_ID)
-        .values(value=generation.c.value + 1)
-    )
+    connection.execute(_BUMP)

@@ -19,14 +19,22 @@ from nova_aggregates.objects import OperationEvent
 GAP_CLOSES_AFTER = datetime.timedelta(seconds=15)
 
 
+_ADD = sa.insert(operation_events)
+
+
 def add(
     connection: Connection, number: int, fence: int, kind: str, data: Mapping[str, Any]
 ) -> None:
     """One more line of the operation with this row number."""
     connection.execute(
-        sa.insert(operation_events).values(
-            operation_id=number, at=utcnow(), fence=fence, kind=kind, data=dict(data)
-        )
+        _ADD,
+        {
+            "operation_id": number,
+            "at": utcnow(),
+            "fence": fence,
+            "kind": kind,
+            "data": dict(data),
+        },
     )
 
 

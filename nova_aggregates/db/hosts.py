@@ -21,6 +21,12 @@ from nova_aggregates.objects import (
     Trust,
 )
 
+_BY_NAME = sa.select(hosts).where(hosts.c.name == sa.bindparam("wanted"))
+_BY_ID = sa.select(hosts).where(hosts.c.id == sa.bindparam("wanted"))
+_LOCK_BY_NAME = _BY_NAME.with_for_update(key_share=True)
+_LOCK_BY_ID = _BY_ID.with_for_update(key_share=True)
+_IN_ZONE = sa.select(hosts.c.id).where(hosts.c.zone == sa.bindparam("zone")).limit(1)
+
 
 def host_of(row: Row) -> Host:
     """The host of a row of the table."""
@@ -92,12 +98,15 @@ def by_name(connection: Connection, name: str, *, locked: bool = False) -> Row |
     """The row of the host with exactly this name."""
     if not storable(name) or len(name) > NAME_LENGTH:
         return None
-    return _one(connection, hosts.c.name == name, locked)
+    statement = _LOCK_BY_NAME if locked else _BY_NAME
+    return connection.execute(statement, {"wanted": name}).first()
 
 
 def by_id(connection: Connection, host_id: int, *, locked: bool = False) -> Row | None:
     """The row of the host with this number."""
-    return _one(connection, hosts.c.id == host_id, locked) if is_id(host_id) else None
+    if not is_id(host_id):
+        return None
+    return connection.execute(_LOCK_BY_ID if locked else _BY_ID, {"wanted": host_id}).first()
 
 
 def by_uuid(connection: Connection, uuid: str, *, locked: bool = False) -> Row | None:
@@ -120,6 +129,11 @@ def _one(connection: Connection, wanted: Any, locked: bool) -> Row | None:
     if locked:
         statement = statement.with_for_update(key_share=True)
     return connection.execute(statement).first()
+
+
+def has_zone(connection: Connection, zone: str) -> bool:
+    """Whether any host is in the zone."""
+    return connection.execute(_IN_ZONE, {"zone": zone}).first() is not None
 
 
 def zones(connection: Connection) -> list[str]:

@@ -11,27 +11,35 @@ from sqlalchemy.engine import Connection, Row
 from nova_aggregates.db.tables import aggregate_hosts, aggregates, hosts
 from nova_aggregates.objects import AggregateKind
 
+_OF_AGGREGATE = (
+    sa.select(hosts)
+    .join(aggregate_hosts, aggregate_hosts.c.host_id == hosts.c.id)
+    .where(aggregate_hosts.c.aggregate_id == sa.bindparam("number"))
+    .order_by(aggregate_hosts.c.id)
+)
+_OF_HOST = (
+    sa.select(aggregate_hosts, aggregates.c.name, aggregates.c.kind)
+    .join(aggregates, aggregates.c.id == aggregate_hosts.c.aggregate_id)
+    .where(aggregate_hosts.c.host_id == sa.bindparam("number"))
+    .order_by(aggregate_hosts.c.id)
+)
+_FIRST = (
+    sa.select(aggregate_hosts.c.id)
+    .where(aggregate_hosts.c.aggregate_id == sa.bindparam("number"))
+    .limit(1)
+)
+_ADD = sa.insert(aggregate_hosts)
+_REMOVE = sa.delete(aggregate_hosts).where(aggregate_hosts.c.id == sa.bindparam("number"))
+
 
 def of_aggregate(connection: Connection, aggregate_id: int) -> list[Row]:
     """The hosts' rows, in the order of joining."""
-    statement = (
-        sa.select(hosts)
-        .join(aggregate_hosts, aggregate_hosts.c.host_id == hosts.c.id)
-        .where(aggregate_hosts.c.aggregate_id == aggregate_id)
-        .order_by(aggregate_hosts.c.id)
-    )
-    return list(connection.execute(statement))
+    return list(connection.execute(_OF_AGGREGATE, {"number": aggregate_id}))
 
 
 def of_host(connection: Connection, host_id: int) -> list[Row]:
     """The memberships of a host, each with the ``name`` and ``kind`` of its aggregate."""
-    statement = (
-        sa.select(aggregate_hosts, aggregates.c.name, aggregates.c.kind)
-        .join(aggregates, aggregates.c.id == aggregate_hosts.c.aggregate_id)
-        .where(aggregate_hosts.c.host_id == host_id)
-        .order_by(aggregate_hosts.c.id)
-    )
-    return list(connection.execute(statement))
+    return list(connection.execute(_OF_HOST, {"number": host_id}))
 
 
 def zones(
@@ -59,12 +67,7 @@ def zones(
 
 def exist(connection: Connection, aggregate_id: int) -> bool:
     """Whether the aggregate has any member."""
-    statement = (
-        sa.select(aggregate_hosts.c.id)
-        .where(aggregate_hosts.c.aggregate_id == aggregate_id)
-        .limit(1)
-    )
-    return connection.execute(statement).first() is not None
+    return connection.execute(_FIRST, {"number": aggregate_id}).first() is not None
 
 
 def add(
@@ -82,10 +85,10 @@ def add(
     }
     if membership_id is not None:
         values["id"] = membership_id
-    result = connection.execute(sa.insert(aggregate_hosts).values(**values))
+    result = connection.execute(_ADD, values)
     return int(result.inserted_primary_key[0])
 
 
 def remove(connection: Connection, membership_id: int) -> None:
     """Take a membership away; nothing happens when it is gone."""
-    connection.execute(sa.delete(aggregate_hosts).where(aggregate_hosts.c.id == membership_id))
+    connection.execute(_REMOVE, {"number": membership_id})

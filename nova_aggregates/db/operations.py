@@ -31,6 +31,35 @@ WORKS = operations.c.action != Action.PREFLIGHT
 UNFINISHED = sa.and_(operations.c.state.in_(UNFINISHED_STATES), WORKS)
 
 
+# Statements that every change needs are made once; making one costs as much as executing it.
+_INSERT = sa.insert(operations)
+_LAST_TURN = sa.select(sa.func.max(operations.c.turn))
+_BY_NUMBER = sa.select(operations).where(operations.c.id == sa.bindparam("number"))
+_BY_UUID = sa.select(operations).where(operations.c.uuid == sa.bindparam("wanted"))
+_LOCK_BY_UUID = _BY_UUID.with_for_update(key_share=True)
+_FIRST_UNFINISHED = (
+    sa.select(operations.c.id)
+    .where(UNFINISHED, operations.c.aggregate_id == sa.bindparam("aggregate"))
+    .limit(1)
+)
+_LAST_VERDICT = (
+    sa.select(operations.c.state)
+    .where(
+        operations.c.aggregate_id == sa.bindparam("aggregate"),
+        operations.c.state.in_((OperationState.SUCCEEDED, OperationState.ERROR)),
+        WORKS,
+    )
+    .order_by(operations.c.turn.desc(), operations.c.id.desc())
+    .limit(1)
+)
+_CHANGE = sa.update(operations).where(operations.c.id == sa.bindparam("number"))
+_CHANGE_OWNED = sa.update(operations).where(
+    operations.c.uuid == sa.bindparam("wanted"),
+    operations.c.fence == sa.bindparam("owned"),
+    operations.c.state == OperationState.RUNNING,
+)
+
+
 def operation_of(row: Row) -> Operation:
     """The operation of a row of the table."""
     failure = None
@@ -84,51 +113,43 @@ def insert(
 ) -> Operation:
     """A new operation. The aggregate (and the host) must be locked: the order of the turns is
     the order of the work."""
-    result = connection.execute(
-        sa.insert(operations).values(
-            uuid=str(uuids.uuid4()),
-            aggregate_id=aggregate_id,
-            host_id=host.id if host is not None else None,
-            host_name=host.name if host is not None else None,
-            membership_id=membership_id,
-            action=action,
-            parameters=dict(parameters or {}),
-            state=state,
-            progress=100 if state.ended else 0,
-            findings=[],
-            user_id=requester.user_id[:NAME_LENGTH],
-            project_id=requester.project_id[:NAME_LENGTH],
-            request_id=requester.request_id[:NAME_LENGTH],
-            fence=0,
-            attempts=0,
-            turn=next_turn(connection),
-            created_at=utcnow(),
-            finished_at=utcnow() if state.ended else None,
-        )
-    )
+    values: dict[str, Any] = {
+        "uuid": str(uuids.uuid4()),
+        "aggregate_id": aggregate_id,
+        "host_id": host.id if host is not None else None,
+        "host_name": host.name if host is not None else None,
+        "membership_id": membership_id,
+        "action": action,
+        "parameters": dict(parameters or {}),
+        "state": state,
+        "progress": 100 if state.ended else 0,
+        "findings": [],
+        "user_id": requester.user_id[:NAME_LENGTH],
+        "project_id": requester.project_id[:NAME_LENGTH],
+        "request_id": requester.request_id[:NAME_LENGTH],
+        "fence": 0,
+        "attempts": 0,
+        "turn": next_turn(connection),
+        "created_at": utcnow(),
+        "finished_at": utcnow() if state.ended else None,
+    }
+    result = connection.execute(_INSERT, values)
     number = result.inserted_primary_key[0]
     events.add(connection, number, 0, state, {"action": action})
-    return operation_of(connection.execute(_by_number(number)).one())
+    return operation_of(connection.execute(_BY_NUMBER, {"number": number}).one())
 
 
 def next_turn(connection: Connection) -> int:
     """The end of the queue. Two strangers may get the same turn; what shares an aggregate or a host
     does not, because those are locked."""
-    return int(connection.execute(sa.select(sa.func.max(operations.c.turn))).scalar() or 0) + 1
-
-
-def _by_number(number: int) -> Any:
-    return sa.select(operations).where(operations.c.id == number)
+    return int(connection.execute(_LAST_TURN).scalar() or 0) + 1
 
 
 def by_uuid(connection: Connection, uuid: str, *, locked: bool = False) -> Row | None:
     """The row, on request held until the end of the transaction."""
     if not storable(uuid):
         return None
-    statement = sa.select(operations).where(operations.c.uuid == uuid)
-    if locked:
-        statement = statement.with_for_update(key_share=True)
-    return connection.execute(statement).first()
+    return connection.execute(_LOCK_BY_UUID if locked else _BY_UUID, {"wanted": uuid}).first()
 
 
 def fetch(
@@ -245,39 +266,27 @@ def unfinished(connection: Connection, *conditions: Any) -> list[Row]:
     return list(connection.execute(statement))
 
 
+def has_unfinished(connection: Connection, aggregate_id: int) -> bool:
+    """Whether an operation of the aggregate is queued or running."""
+    return connection.execute(_FIRST_UNFINISHED, {"aggregate": aggregate_id}).first() is not None
+
+
 def last_verdict(connection: Connection, aggregate_id: int) -> OperationState | None:
     """How the last operation that left a mark ended; failed ones were undone and left none."""
-    statement = (
-        sa.select(operations.c.state)
-        .where(
-            operations.c.aggregate_id == aggregate_id,
-            operations.c.state.in_((OperationState.SUCCEEDED, OperationState.ERROR)),
-            WORKS,
-        )
-        .order_by(operations.c.turn.desc(), operations.c.id.desc())
-        .limit(1)
-    )
-    state = connection.execute(statement).scalar()
+    state = connection.execute(_LAST_VERDICT, {"aggregate": aggregate_id}).scalar()
     return None if state is None else OperationState(state)
 
 
 def change(connection: Connection, number: int, **values: Any) -> None:
     """Change columns of a row that the transaction has locked."""
-    connection.execute(sa.update(operations).where(operations.c.id == number).values(**values))
+    connection.execute(_CHANGE, {**values, "number": number})
 
 
 def change_owned(connection: Connection, operation: Operation, **values: Any) -> bool:
     """Change columns if the operation still runs under this fencing number; whether it does."""
-    result = connection.execute(
-        sa.update(operations)
-        .where(
-            operations.c.uuid == operation.uuid,
-            operations.c.fence == operation.fence,
-            operations.c.state == OperationState.RUNNING,
-        )
-        .values(**values, updated_at=utcnow())
-    )
-    return result.rowcount == 1
+    owned = {"wanted": operation.uuid, "owned": operation.fence}
+    changed = {**values, **owned, "updated_at": utcnow()}
+    return connection.execute(_CHANGE_OWNED, changed).rowcount == 1
 
 
 def cancel_wanted(connection: Connection, operation: Operation) -> bool | None:

@@ -390,7 +390,7 @@ def _move(connection: Connection, rule: ZoneRule, row: Row, zone: str | None) ->
 
 
 def _require_unused(connection: Connection, row: Row) -> None:
-    if members.exist(connection, row.id) or membership.has_unfinished(connection, row.id):
+    if members.exist(connection, row.id) or operations.has_unfinished(connection, row.id):
         raise AggregateKindFixed(aggregate_id=row.id)
 
 

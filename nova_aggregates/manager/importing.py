@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, hosts, members, pools
+from nova_aggregates.db import aggregates, hosts, members, operations, pools
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.exceptions import (
     AggregateBusy,
@@ -79,7 +79,7 @@ def _aggregate(connection: Connection, pool: ImportedPool) -> tuple[Row, bool]:
     if former is not None:
         row = aggregates.lock(connection, former.aggregate_id)
         if row is not None and row.deleted_at is None:
-            if membership.has_unfinished(connection, row.id):
+            if operations.has_unfinished(connection, row.id):
                 raise AggregateBusy(aggregate_id=row.id)
             return row, False
     if aggregates.name_is_taken(connection, pool.name):

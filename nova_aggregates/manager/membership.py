@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy.engine import Connection, Row
 
 from nova_aggregates.db import aggregates, hosts, members, operations, pools, shelf
-from nova_aggregates.db.operations import operations as table
 from nova_aggregates.exceptions import (
     AggregateNotFound,
     HoldingsNotEmpty,
@@ -157,15 +156,10 @@ def remove(
     )
 
 
-def has_unfinished(connection: Connection, aggregate_id: int) -> bool:
-    """Whether an operation of the aggregate is queued or running."""
-    return bool(operations.unfinished(connection, table.c.aggregate_id == aggregate_id))
-
-
 def may_have_pool(connection: Connection, row: Row) -> bool:
     """Now, or by the time that the operations before this one have ended."""
     return row.kind == AggregateKind.POOL and (
         pools.by_aggregate(connection, row.id) is not None
         or members.exist(connection, row.id)
-        or has_unfinished(connection, row.id)
+        or operations.has_unfinished(connection, row.id)
     )

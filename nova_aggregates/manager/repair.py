@@ -8,7 +8,6 @@ from sqlalchemy.engine import Connection, Row
 
 from nova_aggregates.db import aggregates, drift, hosts, members, operations, pools
 from nova_aggregates.db.clock import utcnow
-from nova_aggregates.manager import membership
 from nova_aggregates.manager.drift_kinds import DriftKind
 from nova_aggregates.manager.states import settle
 from nova_aggregates.objects import (
@@ -74,7 +73,7 @@ def _lock_at_rest(connection: Connection, aggregate_id: int) -> Row | None:
     row = aggregates.lock(connection, aggregate_id)
     if row is None or row.deleted_at is not None or row.kind != AggregateKind.POOL:
         return None
-    return None if membership.has_unfinished(connection, row.id) else row
+    return None if operations.has_unfinished(connection, row.id) else row
 
 
 def _adopt_name(connection: Connection, row: Row, name: str) -> bool:

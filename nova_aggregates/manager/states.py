@@ -67,7 +67,7 @@ def _state_by_facts(connection: Connection, row: Row) -> AggregateState:
     if row.deleted_at is not None:
         return A.DISMISSED
     if row.kind == AggregateKind.POOL:
-        if operations.unfinished(connection, operations.operations.c.aggregate_id == row.id):
+        if operations.has_unfinished(connection, row.id):
             return A.CHANGING
         if operations.last_verdict(connection, row.id) is OperationState.ERROR:
             return A.ERROR

@@ -51,8 +51,8 @@ def require_known(connection: Connection, rule: ZoneRule, zone: str | None) -> N
     """
     if zone is None or rule is ZoneRule.AGGREGATES:
         return
-    known = hosts.zones(connection)
-    if zone not in known:
+    if not hosts.has_zone(connection, zone):
+        known = hosts.zones(connection)
         raise ZoneUnknown(zone=zone, known=", ".join(known) or "(there is no host yet)")
 
 
