@@ -146,6 +146,33 @@ class HoldingsNotEmpty(NovaAggregatesError):
     )
 
 
+class HostInNoPool(NovaAggregatesError):
+    template = (
+        "Host {host} is in no pool, so there is nothing to do for it there. Add it to an aggregate "
+        "first."
+    )
+
+
+class HostNotInMaintenance(NovaAggregatesError):
+    template = "Host {host} is not in maintenance, and guests may be on it: {reason}."
+
+
+class HostGoalContradictory(NovaAggregatesError):
+    template = "Host {host} cannot be both: {reason}."
+
+
+class AggregateHasNoPool(NovaAggregatesError):
+    template = "Aggregate {aggregate_id} has no pool: it is a plain label, or it has no host."
+
+
+class OperationCannotBeSteered(NovaAggregatesError):
+    template = "Operation {uuid} cannot be {verb}: {reason}."
+
+
+class OperationCannotBeStarted(NovaAggregatesError):
+    template = "Operation {uuid} cannot be started: {reason}."
+
+
 class MasterUnfit(NovaAggregatesError):
     template = "Host {host} cannot become the master: {reason}."
 

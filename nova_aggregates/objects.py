@@ -48,11 +48,20 @@ class Action(enum.StrEnum):
     RENAME_POOL = "rename_pool"
     CHANGE_MASTER = "change_master"  # hand the master role to the host
     PREFLIGHT = "preflight"  # look only: what would stop the action named in the parameters
+    MAINTENANCE_ON = "maintenance_on"
+    MAINTENANCE_OFF = "maintenance_off"
+    FOLLOW_MAINTENANCE = "follow_maintenance"  # after a boot, or what another tool did
+    SET_STATUS = "set_status"  # take the host out of service or back, its guests stay
+    REBOOT_HOST = "reboot_host"
+    SHUTDOWN_HOST = "shutdown_host"
+    STARTUP_HOST = "startup_host"
+    ROLLING_UPDATE = "rolling_update"
 
 
 class OperationState(enum.StrEnum):
     QUEUED = "queued"  # accepted; waits for its turn
     RUNNING = "running"  # a manager holds the aggregate's lock and works on it
+    PAUSED = "paused"  # begun; keeps its turn and goes on when somebody says so
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # did not happen; the membership was put back
     ERROR = "error"  # ended half-way; the message says what a person must decide
@@ -60,7 +69,14 @@ class OperationState(enum.StrEnum):
 
     @property
     def ended(self) -> bool:
-        return self not in (OperationState.QUEUED, OperationState.RUNNING)
+        return self not in (OperationState.QUEUED, OperationState.RUNNING, OperationState.PAUSED)
+
+
+class Directive(enum.StrEnum):
+    """What somebody asks of an operation under way. Cancelling is another column."""
+
+    PAUSE = "pause"
+    ABORT = "abort"  # end after what is under way
 
 
 class Severity(enum.StrEnum):
@@ -268,6 +284,8 @@ class Operation:
     not_before: datetime.datetime | None = None  # queued, but to be left alone until then
     cancel_requested: bool = False
     uncancellable_reason: str | None = None  # set once the point of no return is passed
+    details: Mapping[str, JSON] | None = None  # a plan, or how far each host and guest is
+    directive: Directive | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -397,3 +415,94 @@ class Once:
     key: str  # the caller's Idempotency-Key
     scope: str  # project, method and path: the same key elsewhere is another request
     digest: str  # of the body
+
+
+class GuestPolicy(enum.StrEnum):
+    """What becomes of guests that cannot move when their host goes into maintenance."""
+
+    REFUSE = "refuse"  # the host stays in service
+    SKIP = "skip"  # they stay where they are
+    SHUT_DOWN = "shutdown_and_restart"  # stopped cleanly, started again when the host is back
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MaintenanceWish:
+    """How a host is emptied."""
+
+    concurrency: int | None = None  # moves at a time; None: as configured
+    network: str = ""  # name or uuid of the network to move over; empty: the management's
+    policy: GuestPolicy = GuestPolicy.REFUSE
+
+    def parameters(self) -> dict[str, JSON]:
+        return {
+            "concurrency": self.concurrency,
+            "network": self.network,
+            "policy": self.policy.value,
+        }
+
+
+class PlacementState(enum.StrEnum):
+    """Where a guest stands that belongs to a host in maintenance."""
+
+    WAITING = "waiting"  # at home; nothing has been sent
+    LEAVING = "leaving"  # its move to the destination was asked for
+    AWAY = "away"  # on the destination
+    STOPPING = "stopping"  # its shutdown was asked for
+    STOPPED = "stopped"  # by us, to be started again
+    RETURNING = "returning"  # its move home, or its start there, was asked for
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Placement:
+    """A guest and the host that it belongs to."""
+
+    host_id: int
+    guest: str  # uuid
+    name: str
+    memory: int  # bytes
+    state: PlacementState
+    destination: str  # uuid of a host; empty while there is none
+    fence: int  # of the manager that wrote the state
+
+
+class HostProgress(enum.StrEnum):
+    """Where a rolling update stands with one host."""
+
+    WAITING = "waiting"
+    EMPTYING = "emptying"  # out of service, its guests leave
+    ACTING = "acting"  # the update or reboot was asked for
+    RETURNING = "returning"  # back in service, its guests come home
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostRun:
+    """One host of a rolling update."""
+
+    host: str
+    position: int
+    state: HostProgress
+    evidence: Mapping[str, JSON]  # what the host said before the step under way
+    failure: OperationFailure | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeadroomFigure:
+    """How many hosts an aggregate's pool can lose so that every guest still has a place."""
+
+    hosts: int
+    guest: str  # name of the first guest that would not fit if one more was lost
+    reason: str
+    lost: tuple[str, ...]  # names of the hosts whose loss that would be
+    computed_at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostGoal:
+    """What a host was asked to become, and the operation that makes it so."""
+
+    host: str
+    status: HostStatus
+    maintenance_mode: MaintenanceMode
+    operation: Operation | None  # None: nothing to do

@@ -22,8 +22,11 @@ from nova_aggregates.manager import (
     AggregateManager,
     DriftManager,
     HostManager,
+    MaintenanceManager,
     OperationManager,
     StatisticsManager,
+    SteeringManager,
+    UpkeepManager,
 )
 from nova_aggregates.networks import Networks
 
@@ -36,6 +39,9 @@ class Deployment:
     hosts: HostManager
     operations: OperationManager
     drift: DriftManager
+    maintenance: MaintenanceManager
+    steering: SteeringManager
+    upkeep: UpkeepManager
     feed: Feed
     answers: Answers
     statistics: StatisticsManager
@@ -57,6 +63,9 @@ class Deployment:
             hosts=HostManager(database, secrets),
             operations=operations,
             drift=DriftManager(database, secrets),
+            maintenance=MaintenanceManager(database, secrets),
+            steering=SteeringManager(database, secrets),
+            upkeep=UpkeepManager(database, secrets),
             # Half of the connections are left for everybody else.
             feed=Feed(operations, most_readers=max(1, conf.api.max_connections // 2)),
             answers=Answers(conf.api.answers_bytes),

@@ -14,7 +14,14 @@ import routes
 
 from nova_aggregates.api import openapi, versions
 from nova_aggregates.api.call import Call, Reply
-from nova_aggregates.api.controllers import aggregates, events, extensions, hosts, operations
+from nova_aggregates.api.controllers import (
+    aggregates,
+    events,
+    extensions,
+    hosts,
+    maintenance,
+    operations,
+)
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import LEGACY, MINIMUM, Version, Versioned, at, since
 
@@ -36,9 +43,17 @@ _DESCRIBED: Table = (
     ("/os-aggregates/{id}/hosts", {"PUT": aggregates.set_hosts}),
     ("/os-aggregates/{id}/images", {"POST": since(81, aggregates.images)}),
     ("/os-aggregates/{id}/drift", {"GET": aggregates.drift}),
+    ("/os-aggregates/{id}/headroom", {"GET": aggregates.headroom}),
     ("/os-aggregates/{id}/operations", {"GET": operations.of_aggregate}),
     ("/os-hosts", {"GET": hosts.index, "POST": hosts.register}),
-    ("/os-hosts/{name}", {"GET": hosts.show, "DELETE": hosts.delete}),
+    (
+        "/os-hosts/{name}",
+        {"GET": hosts.show, "PUT": maintenance.update, "DELETE": hosts.delete},
+    ),
+    ("/os-hosts/{name}/action", {"POST": maintenance.action}),
+    ("/os-hosts/{name}/reboot", {"GET": maintenance.reboot}),
+    ("/os-hosts/{name}/shutdown", {"GET": maintenance.shutdown}),
+    ("/os-hosts/{name}/startup", {"GET": maintenance.startup}),
     ("/os-hosts/{name}/registration", {"GET": hosts.registration}),
     ("/os-operations", {"GET": operations.index}),
     ("/os-operations/events", {"GET": events.stream}),

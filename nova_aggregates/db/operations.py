@@ -17,6 +17,7 @@ from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.tables import NAME_LENGTH, operations
 from nova_aggregates.objects import (
     Action,
+    Directive,
     Finding,
     Operation,
     OperationFailure,
@@ -88,6 +89,8 @@ def operation_of(row: Row) -> Operation:
         not_before=row.not_before,
         cancel_requested=bool(row.cancel_requested),
         uncancellable_reason=row.uncancellable_reason,
+        details=row.details,
+        directive=None if row.directive is None else Directive(row.directive),
     )
 
 
@@ -182,10 +185,15 @@ def fetch(
 def fetch_runnable(
     connection: Connection, *, limit: int, except_aggregates: Collection[int] = ()
 ) -> list[Operation]:
-    """Unfinished operations whose turn it is, oldest first."""
+    """Unfinished operations whose turn it is, oldest first; a paused one has it and waits."""
     statement = (
         sa.select(operations)
-        .where(UNFINISHED, _is_due(), ~_has_elder())
+        .where(
+            UNFINISHED,
+            operations.c.state != OperationState.PAUSED,
+            _is_due(),
+            ~_has_elder(),
+        )
         .order_by(operations.c.turn, operations.c.id)
         .limit(limit)
     )
@@ -226,7 +234,7 @@ def _is_due() -> ColumnElement[bool]:
 
 def _has_elder() -> ColumnElement[bool]:
     """An unfinished older operation of the same aggregate, or on the same host anywhere. One that
-    runs counts as older than all that do not."""
+    runs or is paused counts as older than all that do not."""
     elder = operations.alias("elder")
     common = (
         elder.c.id != operations.c.id,
@@ -235,7 +243,7 @@ def _has_elder() -> ColumnElement[bool]:
         sa.or_(
             sa.and_(elder.c.state == operations.c.state, before(elder, operations)),
             sa.and_(
-                elder.c.state == OperationState.RUNNING,
+                elder.c.state.in_((OperationState.RUNNING, OperationState.PAUSED)),
                 operations.c.state == OperationState.QUEUED,
             ),
         ),

@@ -214,6 +214,8 @@ operations = sa.Table(
         server_default=sa.false(),
     ),
     sa.Column("uncancellable_reason", LongText),
+    sa.Column("details", Json),
+    sa.Column("directive", ExactString(32)),
     sa.UniqueConstraint("uuid", name="uniq_operations_uuid"),
     sa.UniqueConstraint("running_slot", name="uniq_operations_running_slot"),
     sa.Index("ix_operations_aggregate_state", "aggregate_id", "state"),
@@ -263,6 +265,69 @@ drift = sa.Table(
     sa.Column("last_seen", Instant, nullable=False),
     sa.Index("ix_drift_aggregate", "aggregate_id"),
     **OPTIONS,
+)
+
+# Guests that left a host for its maintenance, and belong there.
+placements = sa.Table(
+    "placements",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column(
+        "host_id",
+        sa.Integer,
+        sa.ForeignKey("hosts.id", name="fk_placements_host", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    sa.Column("guest_uuid", ExactString(36), nullable=False),
+    sa.Column("guest_name", LongText, nullable=False),
+    sa.Column("memory", sa.BigInteger, nullable=False),
+    sa.Column("state", ExactString(16), nullable=False),
+    sa.Column("destination", ExactString(36), nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.UniqueConstraint("host_id", "guest_uuid", name="uniq_placements_guest"),
+    **OPTIONS,
+)
+
+# What a rolling update did to each of its hosts.
+operation_hosts = sa.Table(
+    "operation_hosts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column(
+        "operation_id",
+        sa.Integer,
+        sa.ForeignKey("operations.id", name="fk_operation_hosts_operation"),
+        nullable=False,
+    ),
+    sa.Column("host_name", ExactString(NAME_LENGTH), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("state", ExactString(16), nullable=False),
+    sa.Column("evidence", Json, nullable=False),
+    sa.Column("failure_code", ExactString(NAME_LENGTH)),
+    sa.Column("failure_message", LongText),
+    sa.Column("failure_cure", LongText),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.UniqueConstraint("operation_id", "host_name", name="uniq_operation_hosts_host"),
+    **OPTIONS,
+)
+
+headroom = sa.Table(
+    "headroom",
+    metadata,
+    sa.Column(
+        "aggregate_id",
+        sa.Integer,
+        sa.ForeignKey("aggregates.id", name="fk_headroom_aggregate"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("hosts", sa.Integer, nullable=False),
+    sa.Column("guest", LongText, nullable=False),
+    sa.Column("reason", LongText, nullable=False),
+    sa.Column("lost", Json, nullable=False),
+    sa.Column("computed_at", Instant, nullable=False),
+    **PLAIN_OPTIONS,
 )
 
 idempotency_keys = sa.Table(

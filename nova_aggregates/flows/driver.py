@@ -10,6 +10,7 @@ from oslo_config import cfg
 
 from nova_aggregates.flows.hypervisor import Session
 from nova_aggregates.flows.inventory import NOTHING, holdings_of
+from nova_aggregates.flows.upkeep import XenUpkeep
 from nova_aggregates.networks import Networks
 from nova_aggregates.objects import Finding, Holdings, Severity
 from nova_aggregates.xenapi import connection, holdings, host, pool, preflight, transport
@@ -22,6 +23,7 @@ class XenSession:
     def __init__(self, opened: connection.Connection, watch: Watch) -> None:
         self.connection = opened
         self._watch = watch
+        self.upkeep = XenUpkeep(opened, watch)
 
     def __enter__(self) -> Self:
         return self

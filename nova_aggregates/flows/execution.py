@@ -14,12 +14,21 @@ from taskflow.persistence.models import FlowDetail
 from taskflow.types.failure import Failure
 
 from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError, OperationLost
-from nova_aggregates.flows import add_host, change_master, remove_host, rename_pool
+from nova_aggregates.flows import (
+    add_host,
+    change_master,
+    end_maintenance,
+    maintenance,
+    power,
+    remove_host,
+    rename_pool,
+    set_status,
+)
 from nova_aggregates.flows.backoff import NEVER, Backoff
 from nova_aggregates.flows.handover import HandOver
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.locks import AggregateLock
-from nova_aggregates.flows.outcome import Interrupted, StepFailed
+from nova_aggregates.flows.outcome import Interrupted, Paused, StepFailed
 from nova_aggregates.flows.persistence import Logbooks
 from nova_aggregates.flows.work import LEFT, Managers, Timing, Work
 from nova_aggregates.objects import Action, Finding, Operation, Severity
@@ -36,6 +45,13 @@ FLOWS: Mapping[Action, Callable[[Work], Flow]] = {
     Action.REMOVE_HOST: remove_host.build,
     Action.CHANGE_MASTER: change_master.build,
     Action.RENAME_POOL: rename_pool.build,
+    Action.MAINTENANCE_ON: maintenance.build,
+    Action.MAINTENANCE_OFF: end_maintenance.build,
+    Action.FOLLOW_MAINTENANCE: set_status.build_follow,
+    Action.SET_STATUS: set_status.build,
+    Action.REBOOT_HOST: power.build_reboot,
+    Action.SHUTDOWN_HOST: power.build_shutdown,
+    Action.STARTUP_HOST: power.build_startup,
 }
 
 
@@ -71,11 +87,21 @@ class Executor:
             failed = self._attempt(work)
             self._end(operation, failed)
             self._logbooks.close(operation.uuid)
+        except Paused:
+            return self._park(operation)
         except (Interrupted, DatabaseUnavailable, OperationLost) as reason:
             LOG.info("operation.left operation=%s reason=%s", operation.uuid, reason)
             return Verdict.LEFT
         except Exception:
             LOG.exception("operation.defect operation=%s", operation.uuid)
+            return Verdict.LEFT
+        return Verdict.ENDED
+
+    def _park(self, operation: Operation) -> Verdict:
+        try:
+            self._managers.steering.park(operation)
+        except (DatabaseUnavailable, OperationLost) as reason:
+            LOG.info("operation.left operation=%s reason=%s", operation.uuid, reason)
             return Verdict.LEFT
         return Verdict.ENDED
 

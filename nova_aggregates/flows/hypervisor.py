@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from nova_aggregates.flows.upkeep import Upkeep
 from nova_aggregates.objects import Finding, Holdings
 from nova_aggregates.xenapi.types import Endpoint, PoolView
 
@@ -29,6 +30,10 @@ class Session(Protocol):
     @property
     def where(self) -> str:
         """Whom the login is at, as address:port."""
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What maintenance and rolling updates ask for."""
 
     def observe(self) -> PoolView:
         """The pool and its hosts as this master sees them now."""

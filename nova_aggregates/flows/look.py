@@ -11,6 +11,7 @@ from nova_aggregates.flows.encounter import meet, record_of
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.inventory import NOTHING
 from nova_aggregates.flows.joining import join_findings
+from nova_aggregates.flows.maintenance import document, look
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
 from nova_aggregates.flows.work import Managers, Timing, Work
 from nova_aggregates.objects import Action, Finding, Operation, OperationFailure, Severity
@@ -68,7 +69,7 @@ class Looker:
             operation = operations.take(found.uuid, self._owner)
             work = Work(operation, self._managers, self._hypervisor, self._timing, self._stop)
             try:
-                findings = preflight(work)
+                findings = plans(work) if is_plan(operation) else preflight(work)
             except NovaAggregatesError as fact:
                 if isinstance(fact, DatabaseUnavailable | OperationLost):
                     raise
@@ -87,6 +88,22 @@ class Looker:
         finally:
             with self._guard:
                 self._busy.discard(found.uuid)
+
+
+def is_plan(operation: Operation) -> bool:
+    return operation.parameters["action"] == Action.MAINTENANCE_ON
+
+
+def plans(work: Work) -> tuple[Finding, ...]:
+    """What speaks against emptying the host; the plan itself goes into the details."""
+    try:
+        found = look(work, work.host(), dict(work.operation.parameters))
+    except StepFailed as failed:
+        return failed.findings or (_of_failure(failed.failure),)
+    except XenError as error:
+        return (_of_failure(StepFailed.from_xen(error).failure),)
+    work.managers.upkeep.details(work.operation, {"plan": document(found)})
+    return found.findings
 
 
 def preflight(work: Work) -> tuple[Finding, ...]:

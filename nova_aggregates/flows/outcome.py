@@ -19,6 +19,10 @@ class Interrupted(BaseException):
     """
 
 
+class Paused(Interrupted):
+    """Somebody asked for a rest, and this is a good place for it."""
+
+
 class NotYet(Exception):
     """What is waited for is not there yet; the text says what it looks like instead."""
 

@@ -3,12 +3,14 @@ is sent once the operation is no longer ours."""
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from nova_aggregates.flows.hypervisor import Hypervisor, Session
+from nova_aggregates.flows.upkeep import Upkeep
 from nova_aggregates.objects import Finding, Holdings
 from nova_aggregates.xenapi.errors import XenError
 from nova_aggregates.xenapi.types import Endpoint, PoolView
@@ -16,6 +18,7 @@ from nova_aggregates.xenapi.types import Endpoint, PoolView
 EVENT = "xenapi"
 DONE = "SUCCESS"
 
+T = TypeVar("T")
 Record = Callable[[Mapping[str, str | float]], None]
 
 
@@ -24,6 +27,10 @@ class RecordedSession:
         self.session = session
         self._record = record
         self._allow = allow
+
+    @functools.cached_property
+    def upkeep(self) -> Upkeep:
+        return self.session.upkeep.recorded(self._change)
 
     def __enter__(self) -> Self:
         self.session.__enter__()
@@ -76,15 +83,16 @@ class RecordedSession:
     def destroy_host(self, host_uuid: str) -> None:
         self._change("host.destroy", lambda: self.session.destroy_host(host_uuid))
 
-    def _change(self, method: str, call: Callable[[], None]) -> None:
+    def _change(self, method: str, call: Callable[[], T]) -> T:
         self._allow()
         began = time.monotonic()
         try:
-            call()
+            answer = call()
         except XenError as error:
             self._note(method, began, error.code)
             raise
         self._note(method, began, DONE)
+        return answer
 
     def _note(self, method: str, began: float, outcome: str) -> None:
         seconds = round(time.monotonic() - began, 3)

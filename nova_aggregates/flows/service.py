@@ -13,6 +13,7 @@ from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.flows.audit import Audit
 from nova_aggregates.flows.driver import XenServer
 from nova_aggregates.flows.engine import Runner, RunnerSettings
+from nova_aggregates.flows.headroom import HeadroomWatch
 from nova_aggregates.flows.housekeeping import Housekeeping
 from nova_aggregates.flows.locks import Locks
 from nova_aggregates.flows.persistence import Logbooks
@@ -25,6 +26,8 @@ from nova_aggregates.manager import (
     HostManager,
     OperationManager,
     PoolManager,
+    SteeringManager,
+    UpkeepManager,
     WebhookManager,
 )
 from nova_aggregates.xenapi import connection
@@ -43,6 +46,7 @@ class ManagerService(service.ServiceBase):
         self._webhooks: Webhooks | None = None
         self._housekeeping: Housekeeping | None = None
         self._audit: Audit | None = None
+        self._headroom: HeadroomWatch | None = None
         self._locks: Locks | None = None
         self._stopped = False
 
@@ -55,6 +59,8 @@ class ManagerService(service.ServiceBase):
             HostManager(database, secrets),
             OperationManager(database, secrets),
             PoolManager(database, secrets),
+            UpkeepManager(database, secrets),
+            SteeringManager(database, secrets),
         )
         hypervisor = XenServer(conf)
         if metrics.xenapi_call not in connection.observers:
@@ -80,13 +86,15 @@ class ManagerService(service.ServiceBase):
         self._housekeeping.start()
         self._audit = Audit.from_conf(conf, managers, DriftManager(database, secrets), hypervisor)
         self._audit.start()
+        self._headroom = HeadroomWatch(managers, hypervisor, conf.maintenance.headroom_interval)
+        self._headroom.start()
         self._runner.start()
         self._watch.start()
         LOG.info("manager.started owner=%s", self._runner.owner)
 
     def stop(self) -> None:
         self._stopped = True
-        for helper in (self._webhooks, self._housekeeping, self._audit):
+        for helper in (self._webhooks, self._housekeeping, self._audit, self._headroom):
             if helper is not None:
                 helper.stop()
         if self._watch is not None:

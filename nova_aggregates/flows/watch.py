@@ -16,13 +16,15 @@ from collections.abc import Iterator
 from nova_aggregates.exceptions import DatabaseUnavailable, NovaAggregatesError
 from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.inventory import NOTHING, guests_of, inventory_of
+from nova_aggregates.flows.set_status import differs
 from nova_aggregates.flows.work import MANY, Managers, endpoint_of
-from nova_aggregates.objects import Holdings, Host, OperationState, Pool
+from nova_aggregates.objects import Holdings, Host, OperationState, Pool, Requester
 from nova_aggregates.xenapi.errors import XenError
 from nova_aggregates.xenapi.types import HostView
 
 LOG = logging.getLogger(__name__)
 READERS = 8
+OURSELVES = Requester(user_id="nova-aggregates", project_id="", request_id="")
 FRESH = 0.8  # of the interval: somebody else read the host that lately
 
 
@@ -141,6 +143,8 @@ class HostWatch:
             if own is None:
                 # Not there yet, or gone: what that means is not for a reader to judge.
                 continue
+            if differs(own, host.maintenance_mode):
+                self._managers.upkeep.follow(OURSELVES, host.id, target.aggregate_id)
             if own.live:
                 self._store(host, own, held.get(own.uuid, NOTHING))
             else:

@@ -24,6 +24,8 @@ from nova_aggregates.manager.aggregates import AggregateManager
 from nova_aggregates.manager.hosts import HostManager
 from nova_aggregates.manager.operations import OperationManager
 from nova_aggregates.manager.pools import PoolManager
+from nova_aggregates.manager.steering import SteeringManager
+from nova_aggregates.manager.upkeep import UpkeepManager
 from nova_aggregates.objects import (
     Action,
     Credentials,
@@ -58,8 +60,16 @@ T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Emptying:
+    """How hosts are emptied; see the group [maintenance]."""
+
+    concurrency: int = 3  # moves at a time
+    bandwidth: float = 100.0 * 2**20  # bytes a second, for estimates
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of the real clock; see the group [xenapi] for what each limits."""
+    """Seconds of the real clock; see the groups [xenapi] and [maintenance] for what each limits."""
 
     poll: float
     join: float
@@ -68,6 +78,8 @@ class Timing:
     outage: float
     fuse: float
     settle: float
+    boot: float = 1200.0
+    emptying: Emptying = Emptying()
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Timing:
@@ -80,6 +92,11 @@ class Timing:
             outage=group.outage_deadline,
             fuse=group.role_change_window,
             settle=group.disabled_grace,
+            boot=conf.maintenance.boot_deadline,
+            emptying=Emptying(
+                concurrency=conf.maintenance.concurrency,
+                bandwidth=conf.maintenance.migration_bandwidth * 2**20,
+            ),
         )
 
 
@@ -91,6 +108,8 @@ class Managers:
     hosts: HostManager
     operations: OperationManager
     pools: PoolManager
+    upkeep: UpkeepManager
+    steering: SteeringManager
 
 
 class Work:

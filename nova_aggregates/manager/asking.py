@@ -52,7 +52,13 @@ def cancel(connection: Connection, rows: dict[int, Row], row: Row, note: Note) -
         return ending.cancel_row(connection, rows, row)
     # A manager has had it in its hands, and only a manager knows what that left at the pool.
     operations.change(
-        connection, row.id, cancel_requested=True, not_before=None, updated_at=utcnow()
+        connection,
+        row.id,
+        # A paused one is put back by a manager, too.
+        state=OperationState.QUEUED if state is OperationState.PAUSED else state,
+        cancel_requested=True,
+        not_before=None,
+        updated_at=utcnow(),
     )
     return _answer(connection, row)
 
@@ -114,6 +120,9 @@ def _intend_again(connection: Connection, aggregate: Row, row: Row) -> dict[str,
     """Make the intended change again; the columns of the operation that follow from it."""
     if row.action == Action.RENAME_POOL:
         return _rename_again(connection, aggregate, row)
+    if row.action == Action.ROLLING_UPDATE:
+        membership.lock_live(connection, aggregate.id)
+        return {"directive": None}
     host = hosts.by_id(connection, row.host_id) if row.host_id is not None else None
     if host is None:
         raise HostNotFound(host=row.host_name)
@@ -121,7 +130,7 @@ def _intend_again(connection: Connection, aggregate: Row, row: Row) -> dict[str,
         return _join_again(connection, aggregate, host, row)
     if row.action == Action.REMOVE_HOST:
         return _leave_again(connection, aggregate, host, row)
-    if row.action == Action.CHANGE_MASTER:
+    if row.action not in (Action.PREFLIGHT,):
         membership.require_member(connection, host, aggregate)
     return {}
 

@@ -26,7 +26,10 @@ OPERATION_MOVES: dict[OperationState, frozenset[OperationState]] = {
     # Failed without having run: it could not work any more.
     O.QUEUED: frozenset({O.RUNNING, O.FAILED, O.CANCELLED}),
     # To itself: another manager goes on. Back to queued: it waits for a better moment.
-    O.RUNNING: frozenset({O.RUNNING, O.QUEUED, O.SUCCEEDED, O.FAILED, O.ERROR, O.CANCELLED}),
+    O.RUNNING: frozenset(
+        {O.RUNNING, O.QUEUED, O.PAUSED, O.SUCCEEDED, O.FAILED, O.ERROR, O.CANCELLED}
+    ),
+    O.PAUSED: frozenset({O.QUEUED}),
     O.SUCCEEDED: frozenset(),
     # Queued again: somebody asked for another attempt. Failed after error: it was abandoned.
     O.FAILED: frozenset({O.QUEUED}),

@@ -16,6 +16,7 @@ from nova_aggregates.api.policies import aggregates as policies
 from nova_aggregates.api.schemas import aggregates as schemas
 from nova_aggregates.api.views import aggregates as views
 from nova_aggregates.api.views import drift as drift_views
+from nova_aggregates.api.views import maintenance as maintenance_views
 from nova_aggregates.api.views import plans
 from nova_aggregates.objects import Once
 
@@ -112,6 +113,11 @@ def drift(call: Call) -> Reply:
     """Also of a deleted aggregate, whose pool may still be there."""
     call.authorize(policies.DRIFT)
     return Reply(drift_views.index(call.deployment.drift.index(aggregate_id(call))))
+
+
+def headroom(call: Call) -> Reply:
+    call.authorize(policies.HEADROOM)
+    return Reply(maintenance_views.headroom(call.deployment.upkeep.headroom(aggregate_id(call))))
 
 
 def action(call: Call) -> Reply:

@@ -55,10 +55,39 @@ def _abandon(call: Call, _nothing: None, once: Once | None) -> Reply:
     return Reply(views.show(operation), 202)
 
 
+def _pause(call: Call, _nothing: None, once: Once | None) -> Reply:
+    uuid = operation_uuid(call)
+    operation = call.deployment.steering.pause(call.requester, uuid, once=once)
+    return Reply(views.show(operation), 202)
+
+
+def _resume(call: Call, _nothing: None, once: Once | None) -> Reply:
+    uuid = operation_uuid(call)
+    operation = call.deployment.steering.resume(call.requester, uuid, once=once)
+    return Reply(views.show(operation), 202)
+
+
+def _abort(call: Call, _nothing: None, once: Once | None) -> Reply:
+    uuid = operation_uuid(call)
+    operation = call.deployment.steering.abort(call.requester, uuid, once=once)
+    return Reply(views.show(operation), 202)
+
+
+def _start(call: Call, _nothing: None, once: Once | None) -> Reply:
+    """Of a plan: the operation that does what it says."""
+    uuid = operation_uuid(call)
+    operation = call.deployment.maintenance.start(call.requester, uuid, once=once)
+    return Reply(views.show(operation), 202, {"X-Operation-Id": operation.uuid})
+
+
 HANDLERS: Handlers = {
     "cancel": (policies.CANCEL, _cancel),
     "retry": (policies.RETRY, _retry),
     "abandon": (policies.ABANDON, _abandon),
+    "pause": (policies.PAUSE, _pause),
+    "resume": (policies.RESUME, _resume),
+    "abort": (policies.ABORT, _abort),
+    "start": (policies.START, _start),
 }
 
 

@@ -20,7 +20,7 @@ def preflight(call: Call, wish: dict[str, str], once: Once | None) -> Reply:
     queued = call.deployment.aggregates.preflight(
         call.requester, aggregate_id(call), action, host, zones=zone_rule(call), once=once
     )
-    operation = _ended(call, queued.uuid)
+    operation = await_end(call, queued.uuid)
     headers = {"X-Operation-Id": operation.uuid}
     if not operation.state.ended:
         return Reply(operation_views.show(operation), 202, headers)
@@ -30,7 +30,7 @@ def preflight(call: Call, wish: dict[str, str], once: Once | None) -> Reply:
     return Reply(views.show(operation, host, action, holdings), headers=headers)
 
 
-def _ended(call: Call, uuid: str) -> Operation:
+def await_end(call: Call, uuid: str) -> Operation:
     """The operation once it has ended, or as it is when the time is over."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:

@@ -17,6 +17,7 @@ SET_HOSTS = f"{PREFIX}:set_hosts"
 PREFLIGHT = f"{PREFIX}:preflight"
 IMAGES = "compute:aggregates:images"
 DRIFT = f"{PREFIX}:drift"
+HEADROOM = f"{PREFIX}:headroom"
 
 _ACTION = "POST /os-aggregates/{id}/action"
 
@@ -44,5 +45,10 @@ RULES = (
         DRIFT,
         "List the differences between an aggregate and its pool.",
         "GET /os-aggregates/{id}/drift",
+    ),
+    documented(
+        HEADROOM,
+        "See how many hosts an aggregate's pool can lose.",
+        "GET /os-aggregates/{id}/headroom",
     ),
 )

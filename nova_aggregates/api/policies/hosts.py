@@ -10,6 +10,11 @@ SHOW = f"{PREFIX}:show"
 REGISTER = f"{PREFIX}:register"
 REGISTRATION = f"{PREFIX}:registration"
 DELETE = f"{PREFIX}:delete"
+UPDATE = f"{PREFIX}:update"
+REBOOT = f"{PREFIX}:reboot"
+SHUTDOWN = f"{PREFIX}:shutdown"
+STARTUP = f"{PREFIX}:startup"
+PLAN = f"{PREFIX}:plan_maintenance"
 
 RULES = (
     documented(INDEX, "List the hosts.", "GET /os-hosts"),
@@ -21,4 +26,13 @@ RULES = (
         "GET /os-hosts/{name}/registration",
     ),
     documented(DELETE, "Forget a host that is in no aggregate.", "DELETE /os-hosts/{name}"),
+    documented(
+        UPDATE,
+        "Enable or disable a host; put it into maintenance or end that.",
+        "PUT /os-hosts/{name}",
+    ),
+    documented(REBOOT, "Reboot a host in maintenance.", "GET /os-hosts/{name}/reboot"),
+    documented(SHUTDOWN, "Shut a host in maintenance down.", "GET /os-hosts/{name}/shutdown"),
+    documented(STARTUP, "Start a host in maintenance.", "GET /os-hosts/{name}/startup"),
+    documented(PLAN, "See where the guests of a host would go.", "POST /os-hosts/{name}/action"),
 )

@@ -11,6 +11,10 @@ EVENTS = f"{PREFIX}:events"
 CANCEL = f"{PREFIX}:cancel"
 RETRY = f"{PREFIX}:retry"
 ABANDON = f"{PREFIX}:abandon"
+PAUSE = f"{PREFIX}:pause"
+RESUME = f"{PREFIX}:resume"
+ABORT = f"{PREFIX}:abort"
+START = f"{PREFIX}:start"
 
 _ACTION = "POST /os-operations/{uuid}/action"
 
@@ -28,4 +32,8 @@ RULES = (
     documented(CANCEL, "End an operation that has not succeeded yet, and undo it.", _ACTION),
     documented(RETRY, "Let an operation that did not succeed try again.", _ACTION),
     documented(ABANDON, "Give up an operation that ended half-way.", _ACTION),
+    documented(PAUSE, "Let a rolling update rest after the hosts under way.", _ACTION),
+    documented(RESUME, "Let a paused rolling update go on.", _ACTION),
+    documented(ABORT, "End a rolling update after the hosts under way.", _ACTION),
+    documented(START, "Begin the rolling update whose plan an operation was.", _ACTION),
 )

@@ -11,6 +11,7 @@ from nova_aggregates.api.schemas import (
     aggregates,
     extensions,
     hosts,
+    maintenance,
     operations,
     versions,
 )
@@ -23,5 +24,6 @@ EXCHANGES: Mapping[str, Exchange] = {
     **extensions.EXCHANGES,
     **aggregates.EXCHANGES,
     **hosts.EXCHANGES,
+    **maintenance.EXCHANGES,
     **operations.EXCHANGES,
 }

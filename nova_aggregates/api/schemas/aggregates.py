@@ -221,6 +221,19 @@ LOOKED: Schema = answer(
         ),
     }
 )
+HEADROOM: Schema = answer(
+    {
+        "headroom": answer(
+            {
+                "hosts": {"type": ["integer", "null"]},
+                "first_guest": OPTIONAL_TEXT,
+                "reason": OPTIONAL_TEXT,
+                "lost": {**TEXTS, "type": ["array", "null"]},
+                "at": OPTIONAL_TIME,
+            }
+        )
+    }
+)
 ACTED = AGGREGATE.map(lambda aggregate: either({"aggregate": aggregate, "preflight": LOOKED}))
 
 IMAGES = Validator(
@@ -274,6 +287,9 @@ EXCHANGES = {
     ),
     "GET /os-aggregates/{id}/drift": Exchange(
         "List the differences between the aggregate and its pool.", {200: DRIFTS}
+    ),
+    "GET /os-aggregates/{id}/headroom": Exchange(
+        "See how many hosts the pool can lose.", {200: HEADROOM}
     ),
     "GET /os-aggregates/{id}/operations": Exchange(
         "List the operations of the aggregate, newest first.",

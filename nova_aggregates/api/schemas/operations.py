@@ -22,7 +22,7 @@ from nova_aggregates.api.schemas.types import (
     only,
 )
 from nova_aggregates.api.validation import Validator
-from nova_aggregates.objects import Action, OperationState, Severity
+from nova_aggregates.objects import Action, Directive, OperationState, Severity
 
 NOTHING: dict[str, Any] = {
     "type": ["object", "null"],
@@ -33,7 +33,21 @@ NOTHING: dict[str, Any] = {
 CANCEL = Validator(only("cancel", NOTHING))
 RETRY = Validator(only("retry", NOTHING))
 ABANDON = Validator(only("abandon", NOTHING))
-ACTIONS = Actions({"cancel": CANCEL, "retry": RETRY, "abandon": ABANDON})
+PAUSE = Validator(only("pause", NOTHING))
+RESUME = Validator(only("resume", NOTHING))
+ABORT = Validator(only("abort", NOTHING))
+START = Validator(only("start", NOTHING))
+ACTIONS = Actions(
+    {
+        "cancel": CANCEL,
+        "retry": RETRY,
+        "abandon": ABANDON,
+        "pause": PAUSE,
+        "resume": RESUME,
+        "abort": ABORT,
+        "start": START,
+    }
+)
 
 STATES: Schema = {"enum": [state.value for state in OperationState]}
 # Maps with keys and values of many kinds; what is in them depends on the action.
@@ -66,6 +80,8 @@ OPERATION: Schema = answer(
         "cancel_requested": BOOLEAN,
         "uncancellable_reason": OPTIONAL_TEXT,
         "findings": {"type": "array", "items": FINDING},
+        "details": nullable_object(OPEN),
+        "directive": {"enum": [*(directive.value for directive in Directive), None]},
         "error": nullable_object(FAILURE),
         "requested_by": answer({"user_id": TEXT, "project_id": TEXT, "request_id": TEXT}),
         "created_at": TIME,
@@ -111,7 +127,7 @@ EXCHANGES = {
     ),
     "GET /os-operations/{uuid}": Exchange("Show an operation.", {200: SHOWN_OPERATION}),
     "POST /os-operations/{uuid}/action": Exchange(
-        "Cancel, retry or abandon an operation.", {202: SHOWN_OPERATION}, ACTIONS.whole
+        "Cancel, retry, abandon or steer an operation.", {202: SHOWN_OPERATION}, ACTIONS.whole
     ),
     "GET /os-operations/{uuid}/events": Exchange(
         "List what an operation did.",

@@ -32,6 +32,8 @@ def one(operation: Operation) -> dict[str, Any]:
         "cancel_requested": operation.cancel_requested,
         "uncancellable_reason": operation.uncancellable_reason,
         "findings": [finding(each) for each in operation.findings],
+        "details": operation.details,
+        "directive": operation.directive and operation.directive.value,
         "error": operation.failure and failure(operation.failure),
         "requested_by": {
             "user_id": operation.requester.user_id,

@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from nova_aggregates.cmd import manage
-from nova_aggregates.db import migration, tables
+from nova_aggregates.db import clock, migration, tables
 from nova_aggregates.db.engine import Database, make_engine
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.exceptions import ConfigurationInvalid, SchemaMismatch
-from nova_aggregates.objects import Guest, Once
+from nova_aggregates.manager import UpkeepManager
+from nova_aggregates.objects import Guest, HeadroomFigure, Once, Placement, PlacementState
 from tests.databases import temporary_database
 from tests.functional.db.conftest import DRIFT, WHO, Site
 
@@ -115,6 +116,12 @@ def test_up_down_and_up_with_data(empty_url: str, box: SecretBox) -> None:
             master_host_id=host.id,
             credentials=site.hosts.credentials(host.id),
         )
+        upkeep = UpkeepManager(database, box)
+        state = PlacementState.AWAY
+        upkeep.place(operation, [Placement(host.id, "g", "guest", 2**40, state, "u", 1)])
+        upkeep.begin_runs(operation, ["host1"])
+        figure = HeadroomFigure(1, "guest", "full", ("host1",), clock.utcnow())
+        upkeep.set_headroom(aggregate.id, figure)
         with database.read() as connection:
             for table in tables.metadata.sorted_tables:
                 assert connection.execute(sa.select(table)).first(), f"{table} has no data"

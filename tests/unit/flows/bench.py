@@ -24,6 +24,8 @@ from nova_aggregates.manager import (
     HostManager,
     OperationManager,
     PoolManager,
+    SteeringManager,
+    UpkeepManager,
 )
 from nova_aggregates.objects import (
     Action,
@@ -75,6 +77,8 @@ class Bench:
             HostManager(self.database, box),
             OperationManager(self.database, box),
             PoolManager(self.database, box),
+            UpkeepManager(self.database, box),
+            SteeringManager(self.database, box),
         )
         self.hypervisor = hypervisor
         self.logbooks = Logbooks(self.database)

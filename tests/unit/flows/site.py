@@ -12,6 +12,7 @@ import random
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from nova_aggregates.flows.inventory import NOTHING
 from nova_aggregates.flows.outcome import Interrupted
@@ -198,6 +199,10 @@ class FakeSession:
     @property
     def where(self) -> str:
         return f"{self.master.address}:443"
+
+    @property
+    def upkeep(self) -> Any:
+        raise AssertionError("maintenance is tested against the simulator")
 
     def _change(self, verb: str, about: str, effect: Callable[[], None]) -> None:
         self.site.calls.append((verb, about))
