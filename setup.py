@@ -143,6 +143,7 @@ setup(
             "metrics = nova_aggregates.api.metrics:app_factory",
         ],
         "paste.filter_factory": [
+            "overlay = nova_aggregates.api.overlay:filter_factory",
             "proxy = nova_aggregates.api.middleware.proxy:filter_factory",
             "request_id = nova_aggregates.api.middleware.request_id:filter_factory",
             "faults = nova_aggregates.api.middleware.faults:filter_factory",

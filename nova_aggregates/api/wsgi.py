@@ -135,6 +135,15 @@ def _paste_file(conf: cfg.ConfigOpts) -> Path:
     )
 
 
+def load_conf(files: list[str] | None) -> cfg.ConfigOpts:
+    """The options of these files; ``None`` stands for the usual places of oslo.config."""
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    options.register(conf)
+    conf([], project=PROJECT, default_config_files=files)
+    return conf
+
+
 class LazyApplication:
     """Built at the first request, so that importing this module has no effect.
 
@@ -153,15 +162,8 @@ class LazyApplication:
         return self._application(environ, start_response)
 
     def _build(self) -> WSGIApplication:
-        conf = cfg.ConfigOpts()
-        log.register_options(conf)
-        options.register(conf)
         files = os.environ.get(CONFIG_VARIABLE)
-        conf(
-            [],
-            project=PROJECT,
-            default_config_files=files.split(os.pathsep) if files else None,
-        )
+        conf = load_conf(files.split(os.pathsep) if files else None)
         log.setup(conf, PROJECT)
         return load(Deployment.from_conf(conf))
 
