@@ -241,6 +241,40 @@ class Aggregate:
     generation: int = 0  # grows with every change of anything above
 
 
+class SortKey(enum.StrEnum):
+    """By what a list of aggregates may be sorted. The value is the key in the API."""
+
+    ID = "id"
+    NAME = "name"
+    ZONE = "availability_zone"
+    STATE = "operational_state"
+    CREATED = "created_at"
+    UPDATED = "updated_at"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AggregateSearch:
+    """Which aggregates are wanted, and in what order; None does not restrict."""
+
+    name: str | None = None
+    availability_zone: str | None = None
+    host: str | None = None  # a member
+    state: AggregateState | None = None
+    metadata_key: str | None = None
+    metadata_value: str | None = None  # of metadata_key, or of any key
+    changed_since: datetime.datetime | None = None  # then deleted ones are found, too
+    sort_key: SortKey = SortKey.ID
+    descending: bool = False
+    marker: int | None = None  # the last one of the page before
+    limit: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AggregatePage:
+    aggregates: tuple[Aggregate, ...]
+    more: bool  # whether there are further ones behind them
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pool:
     """The resource pool behind an aggregate, as last observed."""

@@ -7,6 +7,7 @@ value, because it may be a password.
 from __future__ import annotations
 
 import binascii
+import datetime
 import ipaddress
 import re
 from typing import Any
@@ -66,6 +67,24 @@ def _format(name: str) -> Any:
 
 
 _format("clean")(is_clean)
+
+
+def moment(value: str) -> datetime.datetime:
+    """A naive UTC time from ISO 8601; without an offset it is in UTC.
+
+    :raises ValueError: it is none.
+    """
+    parsed = datetime.datetime.fromisoformat(value)
+    return parsed.astimezone(datetime.UTC).replace(tzinfo=None) if parsed.tzinfo else parsed
+
+
+@_format("moment")
+def is_moment(value: str) -> bool:
+    try:
+        moment(value)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 @_format("uuid")

@@ -3,6 +3,7 @@ change since the last time is not read again."""
 
 from __future__ import annotations
 
+import datetime
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -44,6 +45,21 @@ _IN_ZONE = Question(
     _ROWS.where(LIVE, aggregates.c.availability_zone == sa.bindparam("zone")).order_by(
         aggregates.c.id
     ),
+    long=True,
+)
+_CHANGED = Question(
+    _ROWS.where(
+        sa.or_(
+            *(
+                column >= sa.bindparam("since")
+                for column in (
+                    aggregates.c.created_at,
+                    aggregates.c.updated_at,
+                    aggregates.c.deleted_at,
+                )
+            )
+        )
+    ).order_by(aggregates.c.id),
     long=True,
 )
 _ANY_ONE = Question(_ROWS.where(aggregates.c.id == sa.bindparam("number")))
@@ -119,6 +135,25 @@ class Shelf:
         return self._database.snapshot(
             lambda ask: self._complete(ask, ask(_IN_ZONE, zone=availability_zone))
         )
+
+    def fetch_changed(self, since: datetime.datetime) -> list[Aggregate]:
+        """Every aggregate that was created, changed or deleted then or later, oldest first.
+
+        :raises DatabaseUnavailable: the database cannot be reached.
+        """
+        # The form in which SQLite keeps times, and the others read them.
+        text = since.isoformat(" ", "microseconds")
+
+        def work(ask: Ask) -> list[Aggregate]:
+            rows = ask(_CHANGED, since=text)
+            found = self._complete(ask, [row for row in rows if row[-1] is None])
+            gone = [row for row in rows if row[-1] is not None]
+            # The question for all details is about live ones only.
+            for start in range(0, len(gone), FEW):
+                found += self._complete(ask, gone[start : start + FEW])
+            return sorted(found, key=lambda aggregate: aggregate.id)
+
+        return self._database.snapshot(work)
 
     def fetch(self, aggregate_id: int) -> Aggregate | None:
         """One aggregate; None when there is none or it is deleted.

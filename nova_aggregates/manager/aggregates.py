@@ -18,8 +18,9 @@ from nova_aggregates.exceptions import (
     AggregateNameTaken,
     AggregateNotEmpty,
     AggregateNotFound,
+    MarkerNotFound,
 )
-from nova_aggregates.manager import desired, idempotency, importing, membership
+from nova_aggregates.manager import desired, idempotency, importing, membership, search
 from nova_aggregates.manager import zones as zone_rules
 from nova_aggregates.manager.states import settle
 from nova_aggregates.objects import (
@@ -27,6 +28,8 @@ from nova_aggregates.objects import (
     Action,
     Aggregate,
     AggregateKind,
+    AggregatePage,
+    AggregateSearch,
     AggregateState,
     ImportedPool,
     Once,
@@ -70,6 +73,22 @@ class AggregateManager:
     def index(self, *, availability_zone: str | None = None) -> list[Aggregate]:
         """Every aggregate that is not deleted, oldest first."""
         return self._shelf.fetch_live(availability_zone=availability_zone)
+
+    def search(self, wanted: AggregateSearch) -> AggregatePage:
+        """The aggregates that fit, sorted, from behind the marker on.
+
+        :raises MarkerNotFound: the marker is no aggregate, or is deleted.
+        """
+        if wanted.changed_since is None:
+            found = self._shelf.fetch_live(availability_zone=wanted.availability_zone)
+        else:
+            found = self._shelf.fetch_changed(wanted.changed_since)
+        marker = None
+        if wanted.marker is not None:
+            marker = self._shelf.fetch(wanted.marker)
+            if marker is None:
+                raise MarkerNotFound(marker=wanted.marker)
+        return search.page(found, wanted, marker)
 
     def show(self, aggregate_id: int) -> Aggregate:
         """One aggregate.

@@ -9,6 +9,7 @@ from oslo_log import log
 from nova_aggregates.api.call import Call, Reply, accepted
 from nova_aggregates.api.controllers.actions import Handlers, dispatch
 from nova_aggregates.api.controllers.ids import aggregate_id, zone_rule
+from nova_aggregates.api.controllers.paging import next_page, search
 from nova_aggregates.api.controllers.preflight import preflight
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import LEGACY
@@ -25,11 +26,16 @@ LOG = log.getLogger(__name__)
 
 def index(call: Call) -> Reply:
     call.authorize(policies.INDEX)
-    zone = call.query("availability_zone")
     manager = call.deployment.aggregates
 
     def build() -> Reply:
-        return Reply(views.index(manager.index(availability_zone=zone), call.version))
+        page = manager.search(search(call))
+        document = views.index(page.aggregates, call.version)
+        if not page.more:
+            return Reply(document)
+        following = next_page(call, page.aggregates[-1].id)
+        document["aggregates_links"] = [{"rel": "next", "href": following}]
+        return Reply(document, headers={"Link": f'<{following}>; rel="next"'})
 
     return call.unless_unchanged(manager.generation, build)
 

@@ -20,6 +20,8 @@ from nova_aggregates.api.schemas.types import (
     BOOLEAN,
     CLEAN,
     INTEGER,
+    LIMIT,
+    LINKS,
     NAME,
     NAME_V21,
     OPTIONAL_TEXT,
@@ -42,7 +44,7 @@ from nova_aggregates.api.schemas.types import (
     without,
 )
 from nova_aggregates.api.validation import Validator
-from nova_aggregates.objects import AggregateState, DriftPolicy, PlannedAction
+from nova_aggregates.objects import AggregateState, DriftPolicy, PlannedAction, SortKey
 
 FIELDS: dict[str, Any] = {"name": NAME, "availability_zone": ZONE}
 
@@ -170,6 +172,8 @@ AGGREGATE = Versioned(
 )
 ONE = AGGREGATE.map(lambda aggregate: answer({"aggregate": aggregate}))
 ALL = AGGREGATE.map(lambda aggregate: answers("aggregates", aggregate))
+# Only on request, by limit.
+ALL[LEGACY]["properties"]["aggregates_links"] = LINKS
 CREATED = Versioned(
     {
         LEGACY: ONE[LEGACY],
@@ -250,9 +254,36 @@ IMAGES = Validator(
     )
 )
 
+SEARCH: dict[str, Schema] = {
+    "name": TEXT,
+    "availability_zone": TEXT,
+    "host": {**TEXT, "description": "the name of a host: aggregates that it is in"},
+    "operational_state": {
+        **STATES,
+        "description": f"one of: {', '.join(AggregateState)}",
+    },
+    "metadata_key": TEXT,
+    "metadata_value": TEXT,
+    "changes-since": {
+        **TEXT,
+        "format": "moment",
+        "description": "a time in ISO 8601; what was deleted since then is listed as well",
+    },
+    "sort_key": {
+        "enum": [key.value for key in SortKey],
+        "description": f"one of: {', '.join(SortKey)}",
+    },
+    "sort_dir": {"enum": ["asc", "desc"], "description": "asc or desc"},
+    "limit": LIMIT,
+    "marker": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "the id of the last aggregate of the page before",
+    },
+}
 LIST_QUERY = Versioned(
     {
-        LEGACY: Query({"availability_zone": TEXT}),
+        LEGACY: Query(SEARCH),
         MINIMUM: NONE,
         Version(2, 102): CLOSED,
     }

@@ -96,6 +96,15 @@ TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 STRINGS: dict[str, Any] = {"type": "object", "additionalProperties": TEXT}
+LINKS: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"rel": TEXT, "type": TEXT, "href": TEXT},
+        "required": ["rel", "href"],
+        "additionalProperties": False,
+    },
+}
 
 
 def answer(properties: dict[str, Any]) -> dict[str, Any]:

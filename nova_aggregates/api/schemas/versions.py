@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from nova_aggregates.api.schemas.exchange import Exchange, Schema
-from nova_aggregates.api.schemas.types import TEXT, answer, answers
+from nova_aggregates.api.schemas.types import LINKS, TEXT, answer, answers
 
-LINK: Schema = {
-    "type": "object",
-    "properties": {"rel": TEXT, "type": TEXT, "href": TEXT},
-    "required": ["rel", "href"],
-    "additionalProperties": False,
-}
 FIELDS = {
     "id": TEXT,
     "status": {"enum": ["CURRENT", "SUPPORTED"]},
     "version": TEXT,
     "min_version": TEXT,
     "updated": TEXT,
-    "links": {"type": "array", "items": LINK},
+    "links": LINKS,
 }
 MEDIA_TYPES = {"type": "array", "items": answer({"base": TEXT, "type": TEXT})}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -22,7 +23,15 @@ from nova_aggregates.exceptions import (
     ZoneChangeRefused,
     ZoneUnknown,
 )
-from nova_aggregates.objects import Action, AggregateKind, AggregateState, OperationState
+from nova_aggregates.objects import (
+    Action,
+    Aggregate,
+    AggregateKind,
+    AggregateSearch,
+    AggregateState,
+    OperationState,
+    SortKey,
+)
 from tests.functional.db.conftest import FAILURE, WHO, Site
 
 # Pairs that a careless collation takes for equal: case, padding, accents, expansions.
@@ -492,3 +501,53 @@ def test_the_generation_moves_with_every_visible_change(site: Site) -> None:
     assert moves(lambda: site.aggregates.remove_host(WHO, aggregate.id, "host1"))
     assert moves(lambda: site.aggregates.delete(WHO, aggregate.id))
     assert not moves(site.aggregates.index)
+
+
+class TestSearch:
+    def test_changes_with_deleted_ones(self, site: Site) -> None:
+        """On every database, and more deleted ones than are asked for at once."""
+        old = site.aggregate("old")
+        middle = site.aggregate("middle").created_at
+        gone = [site.aggregate(f"gone{number}") for number in range(20)]
+        for aggregate in gone:
+            site.aggregates.set_metadata(WHO, aggregate.id, {"number": aggregate.name})
+            site.aggregates.delete(WHO, aggregate.id)
+        page = site.aggregates.search(AggregateSearch(changed_since=middle))
+        assert [aggregate.name for aggregate in page.aggregates] == [
+            "middle",
+            *(aggregate.name for aggregate in gone),
+        ]
+        for aggregate in page.aggregates[1:]:
+            assert aggregate.deleted
+            assert aggregate.metadata == {"number": aggregate.name}
+        later = page.aggregates[-1].deleted_at
+        assert later is not None
+        changed = site.aggregates.update(WHO, old.id, name="new").aggregate
+        assert site.aggregates.search(
+            AggregateSearch(changed_since=later, name="new")
+        ).aggregates == (changed,)
+
+    @pytest.mark.parametrize("key", SortKey)
+    @pytest.mark.parametrize("descending", [False, True])
+    def test_pages_are_the_list(self, site: Site, key: SortKey, descending: bool) -> None:
+        for name in ("b", "a", "d", "c"):
+            aggregate = site.aggregate(name)
+        site.aggregates.set_metadata(WHO, aggregate.id, {"k": "v"})
+        search = AggregateSearch(sort_key=key, descending=descending)
+        whole = site.aggregates.search(search)
+        assert not whole.more
+        assert len(whole.aggregates) == 4
+        found: list[Aggregate] = []
+        more, marker = True, None
+        while more:
+            page = site.aggregates.search(dataclasses.replace(search, limit=1, marker=marker))
+            found += page.aggregates
+            more, marker = page.more, page.aggregates[-1].id
+        assert found == list(whole.aggregates)
+        values = [
+            aggregate.state.value if key is SortKey.STATE else getattr(aggregate, key)
+            for aggregate in found
+        ]
+        # Unset ones count as the smallest.
+        ranks = [(value is not None, value or "") for value in values]
+        assert ranks == sorted(ranks, reverse=descending)
