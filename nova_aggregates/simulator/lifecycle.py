@@ -294,16 +294,18 @@ async def hello(process: Process) -> None:
 
 
 async def _become_usable(process: Process) -> None:
+    """A master that is away meanwhile delays the member, and no more than that."""
     machine = process.machine
     share = machine.profile.timings.enable / 2
     await machine.clock.sleep(share)
-    db = machine.site.database_of(process)
+    db = await _wait_for_master(machine)
     host = _record(db, machine)
     if host is None:
         return
     records.refresh_host(db, machine, host)
     storage.plug_all(db, machine, host)
     await machine.clock.sleep(share)
+    await _wait_for_master(machine)
     consider_enabling(process)
     watch(process)
 

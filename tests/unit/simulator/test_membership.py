@@ -57,6 +57,21 @@ def test_the_stages_of_a_join() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_a_member_is_enabled_although_its_master_restarts_meanwhile(share: float) -> None:
+    async def scenario(world: World) -> None:
+        await world.join(1)
+        metrics = world.db(0).get("host", world.host(1))["metrics"]
+        while not world.db(0).get("host_metrics", metrics)["live"]:
+            await world.sleep(0.1)
+        await world.sleep(world[1].profile.timings.enable * share)
+        await changes.fault(world.site, "kill-toolstack", world[0].name)
+        await until_master(world, 0)
+        await asyncio.wait_for(until_enabled(world, 0, 1), 600)
+
+    run(scenario)
+
+
 def test_a_host_that_is_installed_anew_has_its_own_password_again() -> None:
     async def scenario(world: World) -> None:
         own = world[1].disk.password
