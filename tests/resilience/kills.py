@@ -12,6 +12,7 @@ from tests.resilience.stage import FLOWS, Flow, Stage
 from tests.resilience.witness import Deed, Seen, Trap, is_changing
 
 STEP = "step:"
+STRIDE = 4  # of the points of a flow that comes to no step, in the small choice
 READS_TRIED = 2  # calls that only read, and transactions of TaskFlow's, in the small choice
 
 
@@ -86,6 +87,8 @@ class Rehearsal:
         """Each step, each changing call before and after it was carried out, each transaction that
         changes our own facts, and some of the many others."""
         points = list(self.points())
+        if not self.flow.elementary:
+            return [point for point in points if _is_landmark(point)] or points[::STRIDE]
         chosen: list[Point] = []
         others: list[Point] = []
         for position, point in enumerate(points):
@@ -99,16 +102,23 @@ class Rehearsal:
         return chosen + others[stride // 2 :: stride]
 
 
+def _is_landmark(point: Point) -> bool:
+    """Before each step, and a changing call that was carried out without an answer."""
+    if isinstance(point, AtCall):
+        return is_changing(point.method) and point.deed is Deed.KILL_UNANSWERED
+    return isinstance(point, AtCommit) and point.before and point.of_step() is not None
+
+
 def rehearse(stage: Stage, flow: Flow) -> Rehearsal:
     play = flow.play(stage.arrange(flow.members))
     operation = stage.request(play)
     stage.site.witness.arm()
     stage.start(trace=True)
-    ended = stage.ended(operation.uuid)
+    stage.ended(operation.uuid)
     stage.wait_for(lambda: not stage.books(), 5, "open logbooks")
     calls = list(stage.site.witness.rest())
     lines = [json.loads(line) for line in stage.trace.read_text(encoding="utf-8").splitlines()]
-    stage.judge(play, ended, calls)
+    stage.judge(play, calls)
     return Rehearsal(flow, calls, [(line["label"], line["number"]) for line in lines])
 
 
@@ -130,10 +140,10 @@ def try_point(stage: Stage, point: Point) -> Tried:
     since = time.monotonic()
     first.kill()
     stage.start()
-    ended = stage.ended(operation.uuid)
+    stage.ended(operation.uuid)
     seconds = time.monotonic() - since
     stage.wait_for(lambda: not stage.books(), 5, "open logbooks")
-    stage.judge(play, ended, witness.rest())
+    stage.judge(play, witness.rest())
     return Tried(point, reached, seconds)
 
 
@@ -142,7 +152,6 @@ def in_order(points: Iterable[Point]) -> Iterator[Point]:
     waiting: dict[str, list[Point]] = {flow.name: [] for flow in FLOWS}
     for point in points:
         waiting[point.flow.name].append(point)
-    leads_to = {0: 1, 2: 1}
     members = 0
     while any(waiting.values()):
         able = [flow for flow in FLOWS if flow.members == members and waiting[flow.name]]
@@ -151,6 +160,4 @@ def in_order(points: Iterable[Point]) -> Iterator[Point]:
         # The longest queue first keeps coming and going in balance.
         flow = max(able, key=lambda each: len(waiting[each.name]))
         yield waiting[flow.name].pop(0)
-        members = leads_to.get(
-            flow.members, {"add_host further": 2, "remove_host last": 0}.get(flow.name, 1)
-        )
+        members = flow.after

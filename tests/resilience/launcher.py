@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from nova_aggregates import conf as options
+from nova_aggregates.cmd import manage
 from nova_aggregates.flows.service import ManagerService
 
 WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.IGNORECASE)
@@ -48,6 +50,9 @@ class Order:
     die_number: int = 1  # the how-manieth of that label
     die_before: bool = False  # its commit, else after it
     paused: bool = False  # until SIGUSR1
+    debug: bool = False  # all that any library tells goes to the log
+    # Arguments of nova-aggregates-manage, which then runs in the place of a manager.
+    command: Sequence[str] = ()
 
 
 class Transactions:
@@ -72,7 +77,8 @@ class Transactions:
         self, connection: Connection, _cursor: Any, statement: str, parameters: Any, *_more: Any
     ) -> None:
         found = WRITES.match(statement)
-        if found is None or not threading.current_thread().name.startswith(OPERATION_THREAD):
+        thread = threading.current_thread().name
+        if found is None or not (self._order.command or thread.startswith(OPERATION_THREAD)):
             return
         names = connection.info.setdefault("tables", [])
         # The audit trail's row says what the transaction is for.
@@ -108,21 +114,31 @@ def without_fsync(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA synchronous=OFF").close()
 
 
-def run_manager(order: Order) -> None:
-    """Become a manager until a signal comes; SIGTERM stops it as it should."""
+def run(order: Order) -> None:
+    """Become a manager until a signal comes, or the one command."""
     logging.basicConfig(
         filename=order.log,
-        level=logging.INFO,
+        level=logging.DEBUG if order.debug else logging.INFO,
         format="%(asctime)s %(process)d %(threadName)s %(levelname)s %(name)s %(message)s",
         force=True,
     )
     if order.paused:
         signal.sigwait({signal.SIGUSR1})
+    event.listen(sa.pool.Pool, "connect", without_fsync)
+    Transactions(order).listen()
+    if order.command:
+        sys.stdout = sys.stderr  # the parent answers on the other one
+        code = manage.main(["--config-file", order.config, *order.command])
+        logging.info("command.ended code=%s", code)
+    else:
+        run_manager(order)
+
+
+def run_manager(order: Order) -> None:
+    """SIGTERM stops it as it should."""
     conf = cfg.ConfigOpts()
     options.register(conf)
     conf(["--config-file", order.config], project="nova-aggregates")
-    event.listen(sa.pool.Pool, "connect", without_fsync)
-    Transactions(order).listen()
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     service = ManagerService(conf)
@@ -145,7 +161,7 @@ def main() -> None:
             code = 0
             try:
                 sys.stdin.close()
-                run_manager(order)
+                run(order)
             except BaseException:  # noqa: BLE001 the parent's loop must not go on in a child
                 code = 1
                 with Path(order.log).open("a", encoding="utf-8") as log:

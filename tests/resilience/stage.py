@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+import uuid as uuids
 import xmlrpc.client
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 import XenAPI
 
-from nova_aggregates.db import migration
+from nova_aggregates.db import migration, tables
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.manager import (
@@ -23,12 +24,13 @@ from nova_aggregates.manager import (
     PoolManager,
 )
 from nova_aggregates.objects import (
-    Accepted,
+    Action,
     AggregateState,
     Credentials,
     HostRegistration,
     HostStatus,
     Operation,
+    OperationFailure,
     OperationState,
     Requester,
     Trust,
@@ -37,7 +39,7 @@ from tests.databases import empty_tables
 from tests.functional.flows.truth import PoolTruth, Truth
 from tests.resilience.launcher import Order
 from tests.resilience.processes import Launcher, Manager
-from tests.resilience.witness import ONCE, Seen, Trap, WitnessedSite
+from tests.resilience.witness import HAND_OVER, ONCE, Seen, Trap, WitnessedSite
 
 PROMISE = 30.0  # seconds from a free lock to the end of the operation
 LAST_BREATH = 0.3
@@ -51,11 +53,13 @@ strategy = noauth
 connection = {url}
 [coordination]
 backend_url = {locks}
+namespace = {namespace}
 [credentials]
 key_file = {key}
 [manager]
 poll_interval = 0.05
 observe_interval = 86400
+retry_delay = 0.2
 [xenapi]
 poll_interval = 0.02
 role_change_window = {fuse}
@@ -86,7 +90,8 @@ class Play:
     before: Scene
     after: Scene
     subject: str  # the host that comes or goes, or the master
-    request: Callable[[AggregateManager, int], Accepted]
+    request: Callable[[Stage], Sequence[Operation | None]]  # its operations, in their order
+    ends: OperationState = OperationState.SUCCEEDED  # what success is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,42 +100,113 @@ class Flow:
 
     name: str
     members: int  # before
+    after: int  # its success
     play: Callable[[Scene], Play]
+    # Whether its every step is tried in the small choice; the others are made of the same steps.
+    elementary: bool = True
 
 
 def _add(scene: Scene) -> Play:
     new = next(host for host in HOSTS if host not in scene.members)
     after = dataclasses.replace(scene, members=(*scene.members, new))
-    return Play(scene, after, new, lambda manager, id_: manager.add_host(WHO, id_, new))
+
+    def request(stage: Stage) -> list[Operation | None]:
+        return [stage.aggregates.add_host(WHO, stage.aggregate, new).operation]
+
+    return Play(scene, after, new, request)
 
 
 def _remove(scene: Scene, position: int) -> Play:
     old = scene.members[position]
     after = dataclasses.replace(scene, members=tuple(h for h in scene.members if h != old))
-    return Play(scene, after, old, lambda manager, id_: manager.remove_host(WHO, id_, old))
+
+    def request(stage: Stage) -> list[Operation | None]:
+        return [stage.aggregates.remove_host(WHO, stage.aggregate, old).operation]
+
+    return Play(scene, after, old, request)
 
 
 def _rename(scene: Scene) -> Play:
     name = "azure" if scene.name == "blue" else "blue"
     after = dataclasses.replace(scene, name=name)
-    subject = scene.members[0]
-    return Play(scene, after, subject, lambda manager, id_: manager.update(WHO, id_, name=name))
+
+    def request(stage: Stage) -> list[Operation | None]:
+        return [stage.aggregates.update(WHO, stage.aggregate, name=name).operation]
+
+    return Play(scene, after, scene.members[0], request)
+
+
+def _wish(scene: Scene) -> Play:
+    """A new member, the role for the old one that stays, and the old master leaves."""
+    _, stays = scene.members
+    new = next(host for host in HOSTS if host not in scene.members)
+    after = dataclasses.replace(scene, members=(stays, new))
+
+    def request(stage: Stage) -> list[Operation | None]:
+        wanted = stage.aggregates.set_hosts(WHO, stage.aggregate, [stays, new], stays)
+        return [step.operation for step in wanted.steps if step.operation is not None]
+
+    return Play(scene, after, new, request)
+
+
+def _cancel(scene: Scene) -> Play:
+    """Of what a manager that died had begun."""
+    play = _add(scene)
+
+    def request(stage: Stage) -> list[Operation | None]:
+        operation = _begun(stage, play)
+        return [stage.operations.cancel(WHO, operation.uuid)]
+
+    return dataclasses.replace(play, after=scene, request=request, ends=OperationState.CANCELLED)
+
+
+def _retry(scene: Scene) -> Play:
+    """Of what had failed."""
+    play = _add(scene)
+
+    def request(stage: Stage) -> list[Operation | None]:
+        operation = _begun(stage, play)
+        stage.operations.fail(operation, OperationFailure("X", "It failed.", "Retry it."))
+        return [stage.operations.retry(WHO, operation.uuid)]
+
+    return dataclasses.replace(play, request=request)
+
+
+def _begun(stage: Stage, play: Play) -> Operation:
+    (operation,) = play.request(stage)
+    assert operation is not None
+    return stage.operations.take(operation.uuid, "a manager that died")
 
 
 HOSTS = ("host1", "host2", "host3")
 FLOWS = (
-    Flow("add_host first", 0, _add),
-    Flow("rename_pool", 1, _rename),
-    Flow("add_host further", 1, _add),
-    Flow("remove_host slave", 2, lambda scene: _remove(scene, -1)),
-    Flow("remove_host master", 2, lambda scene: _remove(scene, 0)),
-    Flow("remove_host last", 1, lambda scene: _remove(scene, 0)),
+    Flow("add_host first", 0, 1, _add),
+    Flow("rename_pool", 1, 1, _rename),
+    Flow("add_host further", 1, 2, _add),
+    Flow("remove_host slave", 2, 1, lambda scene: _remove(scene, -1)),
+    Flow("remove_host master", 2, 1, lambda scene: _remove(scene, 0)),
+    Flow("remove_host last", 1, 0, lambda scene: _remove(scene, 0)),
+    Flow("PUT hosts", 2, 2, _wish, elementary=False),
+    Flow("cancel", 1, 1, _cancel, elementary=False),
+    Flow("retry", 1, 2, _retry, elementary=False),
 )
+
+
+def start_anew(database: Database) -> None:
+    """Remove every row; but a generation never comes again, because API servers keep answers."""
+    with database.read() as connection:
+        last = connection.execute(sa.select(tables.generation.c.value)).scalar_one()
+    empty_tables(database)
+    with database.transaction() as connection:
+        connection.execute(sa.update(tables.generation).values(value=last + 1))
+        for table in BOOKS:
+            connection.execute(sa.text(f"DELETE FROM {table}"))
 
 
 class Stage:
     """:param url: of an empty database; it is migrated here. A SQLite file by default.
     :param locks: tooz URL of the lock service; files by default.
+    :param key: file of the Fernet keys; beside the database by default.
     """
 
     def __init__(
@@ -140,6 +216,7 @@ class Stage:
         launcher: Launcher,
         url: str | None = None,
         locks: str | None = None,
+        key: Path | None = None,
     ) -> None:
         self.directory = directory
         self.site = site
@@ -148,7 +225,7 @@ class Stage:
         self.url = url or f"sqlite:///{directory}/service.sqlite"
         migration.sync(self.url)
         self.database = Database(self.url)
-        key = directory / "key"
+        key = key or directory / "key"
         if not key.exists():
             SecretBox.create(key)
         box = SecretBox(key)
@@ -159,13 +236,20 @@ class Stage:
         locks = locks or f"file://{directory}/locks"
         self.config = directory / "manager.conf"
         self.config.write_text(
-            CONFIG.format(url=self.url, locks=locks, key=key, fuse=FUSE),
+            CONFIG.format(
+                url=self.url,
+                locks=locks,
+                namespace=f"test-{uuids.uuid4().hex[:12]}",
+                key=key,
+                fuse=FUSE,
+            ),
             encoding="utf-8",
         )
         self.log = directory / "log"
         self.trace = directory / "trace"
         self.aggregate = 0
         self.scene: Scene | None = None
+        self.asked: list[str] = []  # operations of the last request
 
     def close(self) -> None:
         self.launcher.kill_all()
@@ -175,9 +259,9 @@ class Stage:
 
     def start(self, **more: Any) -> Manager:
         """:param more: see :class:`Order`."""
-        return self.launcher.start(self._order(**more))
+        return self.launcher.start(self.order(**more))
 
-    def _order(self, *, trace: bool = False, **more: Any) -> Order:
+    def order(self, *, trace: bool = False, **more: Any) -> Order:
         return Order(
             config=str(self.config),
             log=str(self.log),
@@ -185,10 +269,10 @@ class Stage:
             **more,
         )
 
-    def launch_into(self, trap: Trap) -> Manager:
+    def launch_into(self, trap: Trap, **more: Any) -> Manager:
         """A manager that is killed when its call with the trap's number arrives."""
         # The trap must be set before the first call, and needs the number of the process.
-        manager = self.launcher.start(self._order(paused=True))
+        manager = self.launcher.start(self.order(paused=True, **more))
         self.site.witness.arm(dataclasses.replace(trap, pid=manager.pid))
         manager.go_on()
         return manager
@@ -229,7 +313,7 @@ class Stage:
         self.launcher.kill_all()
         self.site.witness.rest()
         self.site.reset()
-        self._empty()
+        start_anew(self.database)
         self.register()
 
     def _renew(self, members: Sequence[str]) -> None:
@@ -265,10 +349,20 @@ class Stage:
         """An empty aggregate; its id."""
         return self.aggregates.create(WHO, name=name, availability_zone="east").id
 
+    def unfinished(self) -> list[Operation]:
+        """Oldest first."""
+        found = [
+            operation
+            for state in (OperationState.RUNNING, OperationState.QUEUED)
+            for operation in self.operations.index(state=state, limit=1000)
+        ]
+        return found[::-1]
+
     def request(self, play: Play) -> Operation:
-        accepted = play.request(self.aggregates, self.aggregate)
-        assert accepted.operation is not None
-        return accepted.operation
+        """The last operation of the request: it ends when all have ended."""
+        accepted = [each for each in play.request(self) if each is not None]
+        self.asked = [each.uuid for each in accepted]
+        return accepted[-1]
 
     # Judgement
 
@@ -280,37 +374,42 @@ class Stage:
         )
         return self.operations.show(uuid)
 
-    def judge(
-        self,
-        play: Play,
-        operation: Operation,
-        history: Sequence[Seen],
-        *,
-        may_fail: bool = False,
-    ) -> None:
+    def judge(self, play: Play, history: Sequence[Seen], *, may_fail: bool = False) -> None:
         """Database and pools agree with each other and with the operation's end; the next play
         may begin where this one ended.
 
         :param may_fail: whether undone is as good as done.
         """
         self.scene = None
-        done = operation.state is OperationState.SUCCEEDED
-        scene = play.after if done else self._undone(play.before)
-        told = self.told(operation)
-        assert done or (may_fail and operation.state is OperationState.FAILED), told
-        self._judge_calls(history, told)
+        ended = [self.operations.show(uuid) for uuid in self.asked]
+        done = all(each.state is play.ends for each in ended)
+        scene = play.after if done else self._undone(play.before, ended)
+        told = "\n".join(map(self.told, ended))
+        fit = {play.ends, OperationState.SUCCEEDED}
+        if may_fail:
+            fit.add(OperationState.FAILED)
+        assert done or (may_fail and {each.state for each in ended} <= fit), told
+        self._judge_calls(history, told, undone=not done)
         self.judge_pools({scene.name: scene.members}, told)
         self.wait_for(lambda: not self.books(), 5, f"open logbooks {told}")
-        fences = [event.fence for event in self.operations.events(operation.uuid)]
-        assert fences == sorted(fences), told
+        for uuid in self.asked:
+            fences = [event.fence for event in self.operations.events(uuid)]
+            assert fences == sorted(fences), told
         self.launcher.kill_all()
         self.scene = scene
 
-    def _undone(self, before: Scene) -> Scene:
-        return dataclasses.replace(before, members=self.master_first(before.members))
+    def _undone(self, before: Scene, ended: Sequence[Operation]) -> Scene:
+        """What the operations that did succeed have made of it."""
+        members = list(before.members)
+        for each in ended:
+            if each.state is OperationState.SUCCEEDED and each.action is Action.ADD_HOST:
+                members.append(each.host or "")
+            if each.state is OperationState.SUCCEEDED and each.action is Action.REMOVE_HOST:
+                members.remove(each.host or "")
+        return dataclasses.replace(before, members=self.master_first(members))
 
     def master_first(self, members: Sequence[str]) -> tuple[str, ...]:
-        """What was undone need not have given back the master's role."""
+        """A role that could not be given back may be anybody's."""
 
         def masters() -> list[str]:
             return [host for host in members if self._is_master(host)]
@@ -356,10 +455,12 @@ class Stage:
             wanted = HostStatus.ENABLED if host.name in members else HostStatus.DISABLED
             assert kept.status is wanted, told
 
-    def _judge_calls(self, history: Sequence[Seen], told: str) -> None:
+    def _judge_calls(self, history: Sequence[Seen], told: str, *, undone: bool) -> None:
         for method in ONCE:
             made = [each for each in history if each.method == method and each.carried_out]
-            assert len(made) <= 1, f"{method} twice: {made} {told}"
+            # The master's role goes back.
+            most = 2 if undone and method == HAND_OVER else 1
+            assert len(made) <= most, f"{method} twice: {made} {told}"
 
     def _settled(self, pools: dict[str, tuple[str, ...]]) -> bool:
         members = {host for hosts in pools.values() for host in hosts}
@@ -411,12 +512,6 @@ class Stage:
         with self.database.read() as connection:
             found = connection.execute(sa.text("SELECT count(*) FROM logbooks"))
             return int(found.scalar_one())
-
-    def _empty(self) -> None:
-        empty_tables(self.database)
-        with self.database.transaction() as connection:
-            for table in BOOKS:
-                connection.execute(sa.text(f"DELETE FROM {table}"))
 
     @staticmethod
     def wait_for(

@@ -18,6 +18,9 @@ def test_the_rehearsals_show_what_there_is_to_kill(rehearsals: list[Rehearsal]) 
     """So that a flow that is told differently does not empty the other tests silently."""
     assert [each.flow for each in rehearsals] == list(FLOWS)
     for rehearsal in rehearsals:
+        if rehearsal.flow.name == "cancel":
+            assert len(rehearsal.few()) >= 1
+            continue
         changes = [call.method for call in rehearsal.calls if is_changing(call.method)]
         assert len(changes) >= (1 if rehearsal.flow.name in WITH_ONE_CHANGE else 2), changes
         tried = {p.of_step() for p in rehearsal.few() if isinstance(p, AtCommit)}

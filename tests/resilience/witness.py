@@ -18,7 +18,8 @@ from nova_aggregates.simulator.faults import Faults, WireFault
 from nova_aggregates.simulator.testing import SimulatedSite
 
 # What must not be carried out a second time for one request: each would be another change.
-ONCE = ("Async.pool.join", "Async.pool.eject", "Async.pool.designate_new_master")
+HAND_OVER = "Async.pool.designate_new_master"
+ONCE = ("Async.pool.join", "Async.pool.eject", HAND_OVER)
 READING = ("get_", "assert_", "retrieve_")
 RESTART_SECONDS = 75.0  # virtual; of a toolstack that was killed
 NO_CHANGE = ("session.", "task.", "event.", "system.")
