@@ -20,6 +20,10 @@ class AggregateNotFound(NovaAggregatesError):
     template = "Aggregate {aggregate_id} could not be found."
 
 
+class AggregateChanged(NovaAggregatesError):
+    template = "Aggregate {aggregate_id} has changed since it was read. Read it again."
+
+
 class AggregateNameTaken(NovaAggregatesError):
     template = "An aggregate with the name {name} exists already."
 

@@ -9,6 +9,7 @@ says, never older.
 from __future__ import annotations
 
 import dataclasses
+import re
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,8 @@ DEPENDS_ON = (
 LONGEST_KEY = 4096  # characters; nobody asks twice for what is longer
 
 Key = tuple[str | None, ...]
+
+_TAG = re.compile(r'"([0-9]{1,18})-[0-9a-f]{8}"')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,6 +68,16 @@ def is_named(tag: str, header: str | None) -> bool:
         return False
     named = [each.strip().removeprefix("W/") for each in header.split(",")]
     return tag in named or named == ["*"]
+
+
+def generations_in(header: str | None) -> frozenset[int] | None:
+    """The generations that If-Match asks for, by tags as :func:`tag_of` makes them (of whichever
+    rendering); None when it asks for none. Others, weak ones too, match nothing (RFC 9110, section
+    13.1.1)."""
+    if header is None or header.strip() == "*":
+        return None
+    tags = [_TAG.fullmatch(each.strip()) for each in header.split(",")]
+    return frozenset(int(tag[1]) for tag in tags if tag)
 
 
 class Answers:

@@ -110,6 +110,11 @@ class Call:
             keep=partial(self.deployment.answers.put, key, moved),
         )
 
+    @property
+    def expected(self) -> frozenset[int] | None:
+        """The generations of which the header If-Match wants one; None: any will do."""
+        return answers.generations_in(self.request.environ.get("HTTP_IF_MATCH"))
+
     def once(self, document: Any = None) -> Once | None:
         """The request as the header Idempotency-Key names it; None without the header.
 

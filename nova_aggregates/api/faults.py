@@ -31,6 +31,7 @@ OTHER_NAME = "computeFault"
 
 STATUS: Mapping[type[Exception], int] = {
     exceptions.AggregateNotFound: 404,
+    exceptions.AggregateChanged: 412,
     exceptions.AggregateNameTaken: 409,
     exceptions.AggregateNotEmpty: 400,  # so Nova, from the first release to the last
     exceptions.AggregateKindFixed: 409,

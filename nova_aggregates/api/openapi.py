@@ -136,6 +136,8 @@ def _parameters(method: str, path: str, exchange: Exchange, version: Version) ->
         found.append(_header(HEADER, f"{SERVICE_TYPE} 2.N, from {MINIMUM} to {MAXIMUM}"))
     if method in CHANGING:
         found.append(_header("Idempotency-Key", "the same key with the same body acts once"))
+    if method in CHANGING and "/os-aggregates/{id}" in path:
+        found.append(_header("If-Match", "the ETag of the aggregate as it was read"))
     return found
 
 

@@ -143,11 +143,15 @@ class AggregateManager:
         name: str | None = None,
         availability_zone: str | None = None,
         zones: ZoneRule = ZoneRule.HOSTS,
+        expected: frozenset[int] | None = None,
         once: Once | None = None,
     ) -> Accepted:
         """Change the name, the zone or both; None leaves as it is. The pool's label follows the
         name by an operation.
 
+        :param expected: change nothing unless the aggregate has one of these generations; so in
+            every method that changes one.
+        :raises AggregateChanged: it has none of them.
         :raises AggregateNotFound: there is none, or it is deleted.
         :raises AggregateNameTaken: another live aggregate has this name.
         :raises ZoneUnknown: v1.1, and no host is in the zone.
@@ -156,6 +160,7 @@ class AggregateManager:
 
         def work(connection: Connection) -> Accepted:
             row = _lock(connection, aggregate_id, moves=availability_zone is not None)
+            membership.require_expected(row, expected)
             values: dict[str, Any] = {}
             operation = None
             if availability_zone not in (None, row.availability_zone):
@@ -179,7 +184,14 @@ class AggregateManager:
 
         return self._change("aggregate.updated", requester, aggregate_id, work, once)
 
-    def delete(self, requester: Requester, aggregate_id: int, *, once: Once | None = None) -> None:
+    def delete(
+        self,
+        requester: Requester,
+        aggregate_id: int,
+        *,
+        expected: frozenset[int] | None = None,
+        once: Once | None = None,
+    ) -> None:
         """Dismiss an empty aggregate. Its name is free at once; its last operations go on.
 
         :raises AggregateNotFound: there is none, or it is deleted already.
@@ -188,6 +200,7 @@ class AggregateManager:
 
         def work(connection: Connection) -> None:
             row = membership.lock_live(connection, aggregate_id)
+            membership.require_expected(row, expected)
             names = [host.name for host in members.of_aggregate(connection, aggregate_id)]
             if names:
                 raise AggregateNotEmpty(aggregate_id=aggregate_id, hosts=", ".join(names))
@@ -211,6 +224,7 @@ class AggregateManager:
         host_name: str,
         *,
         zones: ZoneRule = ZoneRule.HOSTS,
+        expected: frozenset[int] | None = None,
         once: Once | None = None,
     ) -> Accepted:
         """Make the host a member, and queue the operation that lets it join the pool.
@@ -224,6 +238,7 @@ class AggregateManager:
 
         def work(connection: Connection) -> Accepted:
             host, row = membership.lock_host_and_aggregate(connection, aggregate_id, host_name)
+            membership.require_expected(row, expected)
             operation = membership.add(connection, requester, host, row, zones)
             settle(connection, row)
             return Accepted(membership.answer(connection, row.id), operation)
@@ -238,6 +253,7 @@ class AggregateManager:
         *,
         forget: bool = False,
         confirm: str | None = None,
+        expected: frozenset[int] | None = None,
         once: Once | None = None,
     ) -> Accepted:
         """End the membership, and queue the operation that lets the host leave the pool.
@@ -253,6 +269,7 @@ class AggregateManager:
 
         def work(connection: Connection) -> Accepted:
             host, row = membership.lock_host_and_aggregate(connection, aggregate_id, host_name)
+            membership.require_expected(row, expected)
             operation = membership.remove(
                 connection, requester, host, row, forget=forget, confirm=confirm
             )
@@ -269,6 +286,7 @@ class AggregateManager:
         master: str | None = None,
         *,
         zones: ZoneRule = ZoneRule.HOSTS,
+        expected: frozenset[int] | None = None,
         once: Once | None = None,
     ) -> PlannedHosts:
         """Make these hosts, and no others, the members: new ones are added in the given order,
@@ -282,7 +300,7 @@ class AggregateManager:
         """
 
         def work(connection: Connection) -> PlannedHosts:
-            return desired.plan(connection, requester, aggregate_id, hosts, master, zones)
+            return desired.plan(connection, requester, aggregate_id, hosts, master, zones, expected)
 
         return self._change("aggregate.hosts_set", requester, aggregate_id, work, once)
 
@@ -346,6 +364,7 @@ class AggregateManager:
         metadata: Mapping[str, str | None],
         *,
         zones: ZoneRule = ZoneRule.HOSTS,
+        expected: frozenset[int] | None = None,
         once: Once | None = None,
     ) -> Aggregate:
         """Set the keys that are given; None removes a key, unknown or not. The key
@@ -361,6 +380,7 @@ class AggregateManager:
 
         def work(connection: Connection) -> Aggregate:
             row = _lock(connection, aggregate_id, moves=zone_rules.METADATA_KEY in metadata)
+            membership.require_expected(row, expected)
             wanted = dict(metadata)
             if zone_rules.METADATA_KEY in wanted:
                 _move(connection, zones, row, wanted.pop(zone_rules.METADATA_KEY))

@@ -28,10 +28,12 @@ def plan(
     names: Sequence[str],
     master: str | None,
     rule: ZoneRule,
+    expected: frozenset[int] | None,
 ) -> PlannedHosts:
     """See ``AggregateManager.set_hosts``."""
     wanted = list(dict.fromkeys(names))
     row, known = _lock(connection, aggregate_id, wanted)
+    membership.require_expected(row, expected)
     if master is not None:
         _require_fit(row, wanted, master)
     present = [host.name for host in members.of_aggregate(connection, row.id)]

@@ -6,6 +6,7 @@ from sqlalchemy.engine import Connection, Row
 
 from nova_aggregates.db import aggregates, hosts, members, operations, pools, shelf
 from nova_aggregates.exceptions import (
+    AggregateChanged,
     AggregateNotFound,
     HoldingsNotEmpty,
     HostInAnotherAggregate,
@@ -33,6 +34,15 @@ def lock_live(connection: Connection, aggregate_id: int) -> Row:
     if row is None or row.deleted_at is not None:
         raise AggregateNotFound(aggregate_id=aggregate_id)
     return row
+
+
+def require_expected(row: Row, expected: frozenset[int] | None) -> None:
+    """:param row: of the aggregate, held.
+    :param expected: the generations of which it must have one; None: whatever it has.
+    :raises AggregateChanged: it has another one.
+    """
+    if expected is not None and row.generation not in expected:
+        raise AggregateChanged(aggregate_id=row.id)
 
 
 def lock_host_and_aggregate(

@@ -75,6 +75,7 @@ def update(call: Call) -> Reply:
         name=wanted.get("name"),
         availability_zone=wanted.get("availability_zone"),
         zones=zone_rule(call),
+        expected=call.expected,
         once=call.once(body),
     )
     return accepted(views.show(result.aggregate, call.version), result.operation)
@@ -82,7 +83,9 @@ def update(call: Call) -> Reply:
 
 def delete(call: Call) -> Reply:
     call.authorize(policies.DELETE)
-    call.deployment.aggregates.delete(call.requester, aggregate_id(call), once=call.once())
+    call.deployment.aggregates.delete(
+        call.requester, aggregate_id(call), expected=call.expected, once=call.once()
+    )
     return Reply(None)
 
 
@@ -110,6 +113,7 @@ def set_hosts(call: Call) -> Reply:
         body["hosts"],
         body.get("master"),
         zones=zone_rule(call),
+        expected=call.expected,
         once=call.once(body),
     )
     return Reply(plans.show(planned, call.version))
@@ -136,6 +140,7 @@ def _add_host(call: Call, arguments: dict[str, Any], once: Once | None) -> Reply
         aggregate_id(call),
         arguments["host"],
         zones=zone_rule(call),
+        expected=call.expected,
         once=once,
     )
     return accepted(views.show(result.aggregate, call.version), result.operation)
@@ -149,6 +154,7 @@ def _remove_host(call: Call, arguments: dict[str, Any], once: Once | None) -> Re
         arguments["host"],
         forget=arguments.get("forget", False),
         confirm=arguments.get("confirm"),
+        expected=call.expected,
         once=once,
     )
     return accepted(views.show(result.aggregate, call.version), result.operation)
@@ -160,7 +166,12 @@ def _set_metadata(call: Call, arguments: dict[str, Any], once: Once | None) -> R
         # There "" removes a key, as null does everywhere.
         metadata = {key: value or None for key, value in metadata.items()}
     aggregate = call.deployment.aggregates.set_metadata(
-        call.requester, aggregate_id(call), metadata, zones=zone_rule(call), once=once
+        call.requester,
+        aggregate_id(call),
+        metadata,
+        zones=zone_rule(call),
+        expected=call.expected,
+        once=once,
     )
     return Reply(views.show(aggregate, call.version))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import requests
 
 from nova_aggregates.api.answers import Answers, is_named, key_of, tag_of
 from tests.functional.api.conftest import Client
-from tests.functional.api.running import host_body
+from tests.functional.api.running import TOKEN, host_body
 
 
 def tag(client: Client, path: str, **headers: str) -> str:
@@ -139,3 +140,71 @@ def test_tags() -> None:
     assert not is_named(known, None)
     assert not is_named(known, tag_of(8, ("a",)))
     assert not is_named(known, tag_of(7, ("b",)))
+
+
+# If-Match
+
+CONDITIONAL = {
+    "rename": ("PUT", "", {"aggregate": {"name": "other"}}),
+    "zone": ("PUT", "", {"aggregate": {"availability_zone": "zone-a"}}),
+    "metadata": ("POST", "/action", {"set_metadata": {"metadata": {"k": "w"}}}),
+    # A change of the kind takes the row twice.
+    "kind": ("POST", "/action", {"set_metadata": {"metadata": {"hypervisor_pool": "false"}}}),
+    "add": ("POST", "/action", {"add_host": {"host": "host1"}}),
+    "hosts": ("PUT", "/hosts", {"hosts": ["host1"]}),
+    "delete": ("DELETE", "", None),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_changes_of_what_was_read_only(client: Client, name: str) -> None:
+    method, path, body = CONDITIONAL[name]
+    number = client.create("blue")
+    old = tag(client, f"/os-aggregates/{number}")
+    client.act(number, {"set_metadata": {"metadata": {"k": "v"}}})
+    new = tag(client, f"/os-aggregates/{number}")
+    before = client.show(number)
+    for stale in (old, f"W/{new}", "x", f'"{new}"', ""):
+        answer = client.send(
+            method, f"/os-aggregates/{number}{path}", body, headers={"If-Match": stale}
+        )
+        client.fault("computeFault", 412, answer)
+    assert client.show(number) == before
+    # One of several, in another version and format.
+    root = client.api.url
+    other = client.session.get(f"{root}/v2.1/os-aggregates/{number}", timeout=30).headers["ETag"]
+    assert other != new
+    answer = client.send(
+        method,
+        f"/os-aggregates/{number}{path}",
+        body,
+        headers={"If-Match": f"{old}, {other}"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_removal_of_what_was_read_only(client: Client) -> None:
+    number = client.create("blue")
+    old = tag(client, f"/os-aggregates/{number}")
+    client.add(number, "host1")
+    body = {"remove_host": {"host": "host1"}}
+    path = f"/os-aggregates/{number}/action"
+    client.fault("computeFault", 412, client.send("POST", path, body, headers={"If-Match": old}))
+    assert client.send("POST", path, body, headers={"If-Match": "*"}).status_code == 200
+
+
+def test_of_two_who_change_the_same_one_is_told(client: Client) -> None:
+    number = client.create("blue")
+    read = tag(client, f"/os-aggregates/{number}")
+    path = f"/os-aggregates/{number}/action"
+
+    def change(value: int) -> int:
+        body = {"set_metadata": {"metadata": {"k": str(value)}}}
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.post(
+                client.api.base + path, json=body, headers={**TOKEN, "If-Match": read}, timeout=30
+            ).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(change, range(8))) == [200] + [412] * 7
