@@ -60,7 +60,7 @@ class Application:
 
     def _check_project(self, environ: dict[str, Any], project: str) -> None:
         context = environ[CONTEXT]
-        if context.project_id == project or self._deployment.policy.is_admin(context):
+        if context.project_id == project or self._deployment.policy.is_reader(context):
             return
         raise Fault(403, f"Your credentials are not for the project {project}.")
 

@@ -22,8 +22,10 @@ from nova_aggregates.manager import (
     AggregateManager,
     DriftManager,
     HostManager,
+    HypervisorManager,
     MaintenanceManager,
     OperationManager,
+    ServiceManager,
     StatisticsManager,
     SteeringManager,
     UpkeepManager,
@@ -37,6 +39,8 @@ class Deployment:
     policy: Policy
     aggregates: AggregateManager
     hosts: HostManager
+    services: ServiceManager
+    hypervisors: HypervisorManager
     operations: OperationManager
     drift: DriftManager
     maintenance: MaintenanceManager
@@ -56,11 +60,14 @@ class Deployment:
         database = Database.from_conf(conf)
         secrets = SecretBox(conf.credentials.key_file)
         operations = OperationManager(database, secrets)
+        services = ServiceManager.from_conf(conf, database)
         return cls(
             conf=conf,
             policy=Policy(conf),
             aggregates=AggregateManager(database, secrets),
             hosts=HostManager(database, secrets),
+            services=services,
+            hypervisors=HypervisorManager(database, services),
             operations=operations,
             drift=DriftManager(database, secrets),
             maintenance=MaintenanceManager(database, secrets),

@@ -16,14 +16,26 @@ from nova_aggregates.api import openapi, versions
 from nova_aggregates.api.call import Call, Reply
 from nova_aggregates.api.controllers import (
     aggregates,
+    availability_zones,
     events,
     extensions,
     hosts,
+    hypervisors,
+    limits,
     maintenance,
     operations,
+    services,
 )
 from nova_aggregates.api.faults import Fault
-from nova_aggregates.api.microversion import LEGACY, MINIMUM, Version, Versioned, at, since
+from nova_aggregates.api.microversion import (
+    LEGACY,
+    MINIMUM,
+    Version,
+    Versioned,
+    at,
+    since,
+    until,
+)
 
 Handler = Callable[[Call], Reply]
 Table = Sequence[tuple[str, Mapping[str, Handler | Versioned[Handler]]]]
@@ -45,15 +57,31 @@ _DESCRIBED: Table = (
     ("/os-aggregates/{id}/drift", {"GET": aggregates.drift}),
     ("/os-aggregates/{id}/headroom", {"GET": aggregates.headroom}),
     ("/os-aggregates/{id}/operations", {"GET": operations.of_aggregate}),
-    ("/os-hosts", {"GET": hosts.index, "POST": hosts.register}),
+    ("/limits", {"GET": limits.index}),
+    ("/os-availability-zone", {"GET": availability_zones.index}),
+    ("/os-availability-zone/detail", {"GET": availability_zones.detail}),
+    ("/os-services", {"GET": services.index}),
+    ("/os-services/{id}", {"PUT": services.update, "DELETE": services.delete}),
+    ("/os-hypervisors", {"GET": hypervisors.index}),
+    ("/os-hypervisors/detail", {"GET": hypervisors.detail}),
+    ("/os-hypervisors/statistics", {"GET": until(87, hypervisors.statistics)}),
+    ("/os-hypervisors/{id}", {"GET": hypervisors.show}),
+    ("/os-hypervisors/{id}/uptime", {"GET": until(87, hypervisors.uptime)}),
+    ("/os-hypervisors/{id}/search", {"GET": until(52, hypervisors.search)}),
+    ("/os-hypervisors/{id}/servers", {"GET": until(52, hypervisors.servers)}),
+    ("/os-hosts", {"GET": until(42, hosts.index), "POST": hosts.register}),
     (
         "/os-hosts/{name}",
-        {"GET": hosts.show, "PUT": maintenance.update, "DELETE": hosts.delete},
+        {
+            "GET": until(42, hosts.show),
+            "PUT": until(42, maintenance.update),
+            "DELETE": hosts.delete,
+        },
     ),
     ("/os-hosts/{name}/action", {"POST": maintenance.action}),
-    ("/os-hosts/{name}/reboot", {"GET": maintenance.reboot}),
-    ("/os-hosts/{name}/shutdown", {"GET": maintenance.shutdown}),
-    ("/os-hosts/{name}/startup", {"GET": maintenance.startup}),
+    ("/os-hosts/{name}/reboot", {"GET": until(42, maintenance.reboot)}),
+    ("/os-hosts/{name}/shutdown", {"GET": until(42, maintenance.shutdown)}),
+    ("/os-hosts/{name}/startup", {"GET": until(42, maintenance.startup)}),
     ("/os-hosts/{name}/registration", {"GET": hosts.registration}),
     ("/os-operations", {"GET": operations.index}),
     ("/os-operations/events", {"GET": events.stream}),

@@ -5,9 +5,13 @@ doc/api_samples). Where a shape differs, the schema says so with the keyword ``x
 
 * ``name`` at the top of a schema: the root element; without it the document's first key is. At the
   items of an array: the items' elements; without it they have the singular of the array's name.
+* ``name`` at a key: what it is called in XML.
 * ``attribute``: the key is an attribute. In requests every key may be one.
 * ``namespace``: of the element and of everything in it.
 * ``x-inline``: the item has no element of its own, only those of its keys.
+* ``x-entries``: each entry of the map is an element of this name, with the key as its attribute
+  ``name``; a map that is null is not there.
+* ``x-wrapped``: the content stands in one more element of this name.
 * ``x-omitted``: not in XML.
 
 The keys of a map (metadata) that are no XML names are carried by ``<meta key="...">``, the element
@@ -46,6 +50,7 @@ def write(document: Mapping[str, Any], schema: Schema) -> bytes:
         name = next(iter(document))
         value = document[name]
         schema = _property(schema, name)
+        name = _hint(schema, "name") or name
     namespace = _hint(schema, "namespace")
     prefixes: Any = {None: namespace} if namespace else None
     root = etree.Element(_qualified(name, namespace), nsmap=prefixes)
@@ -56,7 +61,11 @@ def write(document: Mapping[str, Any], schema: Schema) -> bytes:
 def _fill(
     element: etree._Element, name: str, value: Any, schema: Schema, namespace: str | None
 ) -> None:
-    if isinstance(value, Mapping):
+    if wrapper := _hint(schema, "x-wrapped"):
+        element = etree.SubElement(element, _qualified(wrapper, namespace))
+    if entry := _hint(schema, "x-entries"):
+        _fill_entries(element, entry, value, schema, namespace)
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             _add(element, key, item, _property(schema, key), namespace, is_map=_is_map(schema))
     elif isinstance(value, list | tuple):
@@ -71,6 +80,22 @@ def _fill(
         element.text = _text(value, schema)
 
 
+def _fill_entries(
+    element: etree._Element,
+    entry: str,
+    entries: Mapping[str, Any],
+    schema: Schema,
+    namespace: str | None,
+) -> None:
+    for key, value in entries.items():
+        child = etree.SubElement(element, _qualified(entry, namespace))
+        child.set("name", printable(key))
+        if isinstance(value, Mapping):
+            _fill(child, key, value, _property(schema, key), namespace)
+        else:
+            child.set("value", printable(str(value)))
+
+
 def _add(
     parent: etree._Element,
     key: str,
@@ -80,11 +105,13 @@ def _add(
     *,
     is_map: bool,
 ) -> None:
-    if _hint(schema, "x-omitted"):
+    if _hint(schema, "x-omitted") or (value is None and _hint(schema, "x-entries")):
         return
     if _hint(schema, "attribute"):
-        parent.set(key, printable(str(value)))
+        parent.set(_hint(schema, "name") or key, printable(str(value)))
         return
+    if not is_map:
+        key = _hint(schema, "name") or key
     if is_map and (key == META or not _NAME.match(key)):
         child = etree.SubElement(parent, _qualified(META, namespace))
         child.set(META_KEY, printable(key))

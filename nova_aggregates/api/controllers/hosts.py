@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nova_aggregates.api.call import Call, Reply
+from nova_aggregates.api.controllers.ids import seen, zone_rule
 from nova_aggregates.api.policies import hosts as policies
 from nova_aggregates.api.schemas import hosts as schemas
 from nova_aggregates.api.text import is_name
@@ -16,12 +17,15 @@ from nova_aggregates.objects import Credentials, HostRegistration, Trust
 
 def index(call: Call) -> Reply:
     call.authorize(policies.INDEX)
-    return Reply(views.index(call.deployment.hosts.index(zone=call.query("zone"))))
+    zone = call.query("zone")
+    services = call.deployment.services.index(zone_rule(call))
+    return Reply(views.index(service for service in services if zone in (None, service.zone)))
 
 
 def show(call: Call) -> Reply:
     call.authorize(policies.SHOW)
-    return Reply(views.resources(call.deployment.hosts.show(_name(call))))
+    host = call.deployment.hosts.show(_name(call))
+    return Reply(views.resources(host, call.version), headers=seen(host))
 
 
 def registration(call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""The policy: one documented rule a verb, all of them for administrators by default."""
+"""The policy: one documented rule a verb."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from oslo_context.context import RequestContext
 from oslo_log import log
 from oslo_policy import policy
 
-from nova_aggregates.api.policies import aggregates, base, extensions, hosts, operations
+from nova_aggregates.api.policies import (
+    aggregates,
+    availability_zones,
+    base,
+    extensions,
+    hosts,
+    hypervisors,
+    limits,
+    operations,
+    services,
+)
 from nova_aggregates.exceptions import ConfigurationInvalid
 
 LOG = log.getLogger(__name__)
@@ -38,7 +48,17 @@ _facts = operator.attrgetter(
 
 def list_rules() -> list[policy.RuleDefault]:
     """Every rule, for the generators of oslo.policy and for :class:`Policy`."""
-    modules = (base, aggregates, hosts, operations, extensions)
+    modules = (
+        base,
+        aggregates,
+        hosts,
+        services,
+        hypervisors,
+        availability_zones,
+        operations,
+        extensions,
+        limits,
+    )
     return [rule for module in modules for rule in module.RULES]
 
 
@@ -91,8 +111,9 @@ class Policy:
         target = {"project_id": context.project_id, "user_id": context.user_id}
         return bool(self._enforcer.authorize(rule, target, context))
 
-    def is_admin(self, context: RequestContext) -> bool:
-        return self.allows(base.ADMIN, context)
+    def is_reader(self, context: RequestContext) -> bool:
+        """Whether the caller may see what belongs to no project."""
+        return self.allows(base.READER, context)
 
     def _reload(self) -> None:
         self._reload_at = time.monotonic() + RELOAD_SECONDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_aggregates.api.policies.base import documented
+from nova_aggregates.api.policies.base import OPERATOR_RULE, documented
 
 PREFIX = "os_compute_api:os-hosts"
 INDEX = f"{PREFIX}:list"
@@ -30,9 +30,24 @@ RULES = (
         UPDATE,
         "Enable or disable a host; put it into maintenance or end that.",
         "PUT /os-hosts/{name}",
+        who=OPERATOR_RULE,
     ),
-    documented(REBOOT, "Reboot a host in maintenance.", "GET /os-hosts/{name}/reboot"),
-    documented(SHUTDOWN, "Shut a host in maintenance down.", "GET /os-hosts/{name}/shutdown"),
-    documented(STARTUP, "Start a host in maintenance.", "GET /os-hosts/{name}/startup"),
-    documented(PLAN, "See where the guests of a host would go.", "POST /os-hosts/{name}/action"),
+    documented(
+        REBOOT, "Reboot a host in maintenance.", "GET /os-hosts/{name}/reboot", who=OPERATOR_RULE
+    ),
+    documented(
+        SHUTDOWN,
+        "Shut a host in maintenance down.",
+        "GET /os-hosts/{name}/shutdown",
+        who=OPERATOR_RULE,
+    ),
+    documented(
+        STARTUP, "Start a host in maintenance.", "GET /os-hosts/{name}/startup", who=OPERATOR_RULE
+    ),
+    documented(
+        PLAN,
+        "See where the guests of a host would go.",
+        "POST /os-hosts/{name}/action",
+        who=OPERATOR_RULE,
+    ),
 )

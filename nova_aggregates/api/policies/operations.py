@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_aggregates.api.policies.base import documented
+from nova_aggregates.api.policies.base import OPERATOR_RULE, documented
 
 PREFIX = "os_compute_api:os-operations"
 INDEX = f"{PREFIX}:index"
@@ -32,8 +32,14 @@ RULES = (
     documented(CANCEL, "End an operation that has not succeeded yet, and undo it.", _ACTION),
     documented(RETRY, "Let an operation that did not succeed try again.", _ACTION),
     documented(ABANDON, "Give up an operation that ended half-way.", _ACTION),
-    documented(PAUSE, "Let a rolling update rest after the hosts under way.", _ACTION),
-    documented(RESUME, "Let a paused rolling update go on.", _ACTION),
-    documented(ABORT, "End a rolling update after the hosts under way.", _ACTION),
-    documented(START, "Begin the rolling update whose plan an operation was.", _ACTION),
+    documented(
+        PAUSE, "Let a rolling update rest after the hosts under way.", _ACTION, who=OPERATOR_RULE
+    ),
+    documented(RESUME, "Let a paused rolling update go on.", _ACTION, who=OPERATOR_RULE),
+    documented(
+        ABORT, "End a rolling update after the hosts under way.", _ACTION, who=OPERATOR_RULE
+    ),
+    documented(
+        START, "Begin the rolling update whose plan an operation was.", _ACTION, who=OPERATOR_RULE
+    ),
 )

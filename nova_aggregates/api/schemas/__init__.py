@@ -9,10 +9,14 @@ from collections.abc import Mapping
 
 from nova_aggregates.api.schemas import (
     aggregates,
+    availability_zones,
     extensions,
     hosts,
+    hypervisors,
+    limits,
     maintenance,
     operations,
+    services,
     versions,
 )
 from nova_aggregates.api.schemas.exchange import Exchange
@@ -25,5 +29,9 @@ EXCHANGES: Mapping[str, Exchange] = {
     **aggregates.EXCHANGES,
     **hosts.EXCHANGES,
     **maintenance.EXCHANGES,
+    **services.EXCHANGES,
+    **hypervisors.EXCHANGES,
+    **availability_zones.EXCHANGES,
+    **limits.EXCHANGES,
     **operations.EXCHANGES,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_aggregates.api.microversion import LEGACY, MINIMUM, Versioned
 from nova_aggregates.api.query import Query
 from nova_aggregates.api.schemas.exchange import Exchange, Schema
 from nova_aggregates.api.schemas.types import (
@@ -100,10 +101,15 @@ LISTED: Schema = answer({"host_name": ATTRIBUTE, "service": ATTRIBUTE, "zone": A
 RESOURCE: Schema = answer(
     {"host": TEXT, "project": TEXT, "cpu": INTEGER, "memory_mb": INTEGER, "disk_gb": INTEGER}
 )
-RESOURCES: Schema = answer(
-    {"host": {"type": "array", "items": {**answer({"resource": RESOURCE}), "xml": INLINE}}}
+_RESOURCES: Schema = {
+    "host": {"type": "array", "items": {**answer({"resource": RESOURCE}), "xml": INLINE}}
+}
+RESOURCES = Versioned(
+    {
+        LEGACY: {**answer({**_RESOURCES, "never_seen": BOOLEAN}), "required": ["host"]},
+        MINIMUM: answer(_RESOURCES),
+    }
 )
-RESOURCES["properties"]["never_seen"] = BOOLEAN
 
 REGISTRATION: Schema = answer(
     {
@@ -128,6 +134,8 @@ REGISTRATION: Schema = answer(
         "xen_uuid": OPTIONAL_TEXT,
         "product": OPTIONAL_TEXT,
         "last_seen": OPTIONAL_TIME,
+        "contact_lost_at": OPTIONAL_TIME,
+        "contact_lost_reason": OPTIONAL_TEXT,
         "aggregate": nullable_object(answer({"id": INTEGER, "name": TEXT})),
         "created_at": TIME,
         "updated_at": OPTIONAL_TIME,

@@ -73,6 +73,12 @@ def closed(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]
     }
 
 
+# As Nova reads what is true or false, in bodies and queries.
+TRUE = frozenset(("true", "1", "on", "yes"))
+FALSE = frozenset(("false", "0", "off", "no"))
+_WORDS = sorted(spelt for word in TRUE | FALSE for spelt in {word, word.upper(), word.capitalize()})
+FLAG: dict[str, Any] = {"enum": [True, False, *_WORDS], "description": "true or false"}
+
 # Parameters of queries.
 LIMIT: dict[str, Any] = {
     "type": "integer",
@@ -105,6 +111,16 @@ LINKS: dict[str, Any] = {
         "additionalProperties": False,
     },
 }
+
+
+def attributes(properties: dict[str, Any]) -> dict[str, Any]:
+    """An object with all of these keys, which are attributes in XML, and no other."""
+    return answer(
+        {
+            key: {**schema, "xml": {**schema.get("xml", {}), "attribute": True}}
+            for key, schema in properties.items()
+        }
+    )
 
 
 def answer(properties: dict[str, Any]) -> dict[str, Any]:

@@ -5,43 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from nova_aggregates.api.microversion import LEGACY, Version
 from nova_aggregates.api.views import times
-from nova_aggregates.objects import Aggregate, Host, Inventory
+from nova_aggregates.api.views.hypervisors import NEVER_SEEN
+from nova_aggregates.objects import Aggregate, Host, Service
 
 SERVICE = "compute"
-NEVER_SEEN = Inventory(
-    vcpus=0,
-    vcpus_used=0,
-    memory_mb=0,
-    memory_mb_used=0,
-    disk_gb=0,
-    disk_gb_used=0,
-    running_vms=0,
-    product="",
-)
 
 
-def index(hosts: Iterable[Host]) -> dict[str, Any]:
+def index(services: Iterable[Service]) -> dict[str, Any]:
     return {
-        "hosts": [{"host_name": host.name, "service": SERVICE, "zone": host.zone} for host in hosts]
+        "hosts": [
+            {"host_name": service.host.name, "service": SERVICE, "zone": service.zone}
+            for service in services
+        ]
     }
 
 
-def resources(host: Host) -> dict[str, Any]:
-    """Total, used now and used at most, as nova/api/openstack/compute/contrib/hosts.py has them.
-
-    On a hypervisor that reports what its guests really have, the last two are the same.
-    """
+def resources(host: Host, version: Version) -> dict[str, Any]:
+    """Total, used now and used at most, as nova/api/openstack/compute/contrib/hosts.py has them:
+    the last one is what the guests may take."""
     known = host.inventory or NEVER_SEEN
-    used = (known.vcpus_used, known.memory_mb_used, known.disk_gb_used)
+    now = (known.vcpus_used, known.memory_mb_used, known.disk_gb_used)
+    most = (known.vcpus_used, known.memory_mb_claimed, known.disk_gb_claimed)
     document: dict[str, Any] = {
         "host": [
             _resource(host, "(total)", known.vcpus, known.memory_mb, known.disk_gb),
-            _resource(host, "(used_now)", *used),
-            _resource(host, "(used_max)", *used),
+            _resource(host, "(used_now)", *now),
+            _resource(host, "(used_max)", *most),
         ]
     }
-    if host.inventory is None:
+    if host.inventory is None and version == LEGACY:
         document["never_seen"] = True
     return document
 
@@ -74,6 +68,8 @@ def registration(host: Host, aggregate: Aggregate | None) -> dict[str, Any]:
         "xen_uuid": host.xen_uuid,
         "product": host.inventory.product if host.inventory else None,
         "last_seen": times.render(host.last_seen),
+        "contact_lost_at": times.render(host.contact_lost_at),
+        "contact_lost_reason": host.contact_lost_reason,
         "aggregate": aggregate and {"id": aggregate.id, "name": aggregate.name},
         "created_at": times.render(host.created_at),
         "updated_at": times.render(host.updated_at),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
 import shutil
 import sqlite3
@@ -22,7 +23,15 @@ from nova_aggregates.db import migration
 from nova_aggregates.db.engine import Database
 from nova_aggregates.db.secrets import SecretBox
 from nova_aggregates.manager import HostManager, OperationManager
-from nova_aggregates.objects import Inventory
+from nova_aggregates.objects import (
+    Credentials,
+    Guest,
+    Host,
+    HostRegistration,
+    Inventory,
+    Requester,
+    Trust,
+)
 from tests.functional.api.checked import Checked
 
 with warnings.catch_warnings():
@@ -36,6 +45,8 @@ PROJECT = "demo"
 TOKEN = {"X-Auth-Token": f"admin:{PROJECT}"}
 PASSWORD = "n0-b0dy-may-see-this"  # of every host, so that it can be looked for everywhere
 START_SECONDS = 30
+UP_SECONDS = 3 * 86400 + 4 * 3600 + 5 * 60 + 6  # of a host that was seen
+GUESTS = (Guest("6f70656e-0000-4000-8000-000000000001", "web"),)
 
 
 @functools.cache
@@ -118,6 +129,17 @@ class RunningApi:
         self._thread.join(START_SECONDS)
         assert not self._thread.is_alive()
 
+    def register(self, name: str, number: int, zone: str) -> Host:
+        registration = HostRegistration(
+            name=name,
+            address=f"127.9.9.{number}",
+            port=443,
+            credentials=Credentials("root", PASSWORD),
+            trust=Trust(insecure=True),
+            zone=zone,
+        )
+        return self.hosts.register(Requester("admin", PROJECT, "req-1"), registration)
+
     def saw(self, name: str) -> None:
         """Note an inventory, as the manager does."""
         host = self.hosts.show(name)
@@ -130,9 +152,21 @@ class RunningApi:
             disk_gb_used=50,
             running_vms=2,
             product="XCP-ng 8.3.0",
+            version="8.3.0",
+            cpu_vendor="GenuineIntel",
+            cpu_model="Lab CPU",
+            cpu_sockets=2,
+            memory_mb_claimed=4096,
+            disk_gb_claimed=150,
+            workload=1,
+            boot_time=host.created_at.replace(tzinfo=datetime.UTC).timestamp() - UP_SECONDS,
         )
         self.hosts.observed(
-            host.id, xen_uuid=f"xen-{name}", inventory=inventory, seen_at=host.created_at
+            host.id,
+            xen_uuid=f"xen-{name}",
+            inventory=inventory,
+            seen_at=host.created_at,
+            guests=GUESTS,
         )
 
 

@@ -5,6 +5,7 @@ Without gabbi's pytest plugin, which stumbles over every other test whose id has
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import unittest
@@ -15,6 +16,7 @@ from gabbi import driver, suite
 from gabbi import fixture as gabbi_fixture
 
 from tests.functional.api import test_gabbits
+from tests.functional.api.keystone import TOKENS, authtoken, keystone_server
 from tests.functional.api.running import running
 
 FOLDER = Path(__file__).parent / "gabbits"
@@ -33,6 +35,40 @@ class Service(gabbi_fixture.GabbiFixture):
     def stop_fixture(self) -> None:
         self._context.__exit__(None, None, None)
         for name in ("ROOT", "API"):
+            os.environ.pop(name, None)
+
+
+class SeenHost(Service):
+    """With the hosts host1, which was seen, and host2, which was not, in the zone east;
+    ``$ENVIRON['HOST1']`` and ``$ENVIRON['HOST2']`` are their uuids."""
+
+    def start_fixture(self) -> None:
+        super().start_fixture()
+        for number in (1, 2):
+            host = self._api.register(f"host{number}", number, "east")
+            os.environ[f"HOST{number}"] = host.uuid
+        self._api.saw("host1")
+
+
+class Roles(gabbi_fixture.GabbiFixture):
+    """A service that asks Keystone who its callers are; ``$ENVIRON['ADMIN']``, ``OPERATOR``,
+    ``READER``, ``SYSTEM_READER`` and ``STRANGER`` are tokens."""
+
+    def start_fixture(self) -> None:
+        self._stack = contextlib.ExitStack()
+        keystone = self._stack.enter_context(keystone_server())
+        api = self._stack.enter_context(
+            running(
+                auth={"strategy": "keystone"},
+                keystone_authtoken=authtoken(keystone.server_port),
+            )
+        )
+        api.register("host1", 1, "east")
+        os.environ.update(TOKENS, API=api.base, ROOT=api.url)
+
+    def stop_fixture(self) -> None:
+        self._stack.close()
+        for name in (*TOKENS, "API", "ROOT"):
             os.environ.pop(name, None)
 
 

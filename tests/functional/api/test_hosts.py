@@ -67,7 +67,7 @@ def test_resources_are_those_that_the_host_reported(client: Client) -> None:
         "host": [
             row("(total)", cpu=16, memory_mb=65536, disk_gb=500),
             row("(used_now)", **used),
-            row("(used_max)", **used),
+            row("(used_max)", cpu=4, memory_mb=4096, disk_gb=150),
         ]
     }
     registration = client.good("GET", "/os-hosts/host1/registration")["registration"]

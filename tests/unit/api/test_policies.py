@@ -1,4 +1,4 @@
-"""Every call asks the policy, and by default only administrators get through."""
+"""Every call asks the policy, and by default only those get through whom it is for."""
 
 from __future__ import annotations
 
@@ -21,17 +21,36 @@ from nova_aggregates.api.controllers import aggregates as aggregate_controller
 from nova_aggregates.api.controllers import operations as operation_controller
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import EVERY, LEGACY, VERSION, Version, at
-from nova_aggregates.api.policies import Policy, aggregates, base, list_rules
+from nova_aggregates.api.policies import (
+    Policy,
+    aggregates,
+    base,
+    hosts,
+    list_rules,
+    operations,
+    services,
+)
 from nova_aggregates.api.router import ABOUT_THE_API, COMPUTE
 from tests.unit.api.site import MEMBER, configuration, deployment
 
 ADMIN = RequestContext(user_id="root", project_id="demo", roles=["admin"])
+READER = RequestContext(user_id="eve", project_id="demo", roles=["aggregates_reader"])
+SYSTEM_READER = RequestContext(user_id="eve", system_scope="all", roles=["reader"])
+OPERATOR = RequestContext(user_id="tom", project_id="demo", roles=["aggregates_operator"])
+# Keystone gives the role reader to the members of a project.
+MEMBER_THAT_READS = RequestContext(user_id="jim", project_id="demo", roles=["member", "reader"])
+FOR_ANYBODY = {
+    "/extensions",
+    "/extensions/{alias}",
+    "/limits",
+    "/os-availability-zone",
+}
 UUID = "00000000-0000-0000-0000-000000000000"
 CALLS = [
     (method, template, next(version for version in EVERY if at(handler, version)))
     for template, methods in COMPUTE
     for method, handler in methods.items()
-    if template not in ABOUT_THE_API and not template.endswith("/action")
+    if template not in ABOUT_THE_API | FOR_ANYBODY and not template.endswith("/action")
 ]
 
 
@@ -93,12 +112,38 @@ def test_every_route_is_documented_by_a_rule_and_every_rule_by_a_route() -> None
     assert documented == routes
 
 
+def kind(rule: oslo_policy.RuleDefault) -> str:
+    """For whom the rule should be."""
+    if not isinstance(rule, oslo_policy.DocumentedRuleDefault):
+        return rule.name
+    operations = [(each["method"], each["path"]) for each in rule.operations]
+    if {path.removeprefix("/v1.1/{project}") for _, path in operations} <= FOR_ANYBODY:
+        return "anybody"
+    if rule.name in FOR_OPERATORS:
+        return base.OPERATOR
+    reads = {method for method, _ in operations} == {"GET"}
+    return base.READER if reads else base.ADMIN
+
+
+FOR_OPERATORS = {
+    services.UPDATE,
+    *(hosts.UPDATE, hosts.REBOOT, hosts.SHUTDOWN, hosts.STARTUP, hosts.PLAN),
+    *(operations.PAUSE, operations.RESUME, operations.ABORT, operations.START),
+}
+ALLOWED = {
+    base.ADMIN: (ADMIN,),
+    base.OPERATOR: (ADMIN, OPERATOR),
+    base.READER: (ADMIN, OPERATOR, READER, SYSTEM_READER),
+    "anybody": (ADMIN, OPERATOR, READER, SYSTEM_READER, MEMBER, MEMBER_THAT_READS),
+}
+
+
 @pytest.mark.parametrize("rule", list_rules(), ids=lambda rule: rule.name)
-def test_rules_are_for_administrators(tmp_path: Path, rule: oslo_policy.RuleDefault) -> None:
+def test_who_is_allowed_what(tmp_path: Path, rule: oslo_policy.RuleDefault) -> None:
     policy = Policy(configuration(tmp_path))
-    assert policy.allows(rule.name, ADMIN)
-    assert not policy.allows(rule.name, MEMBER)
-    assert not policy.allows(rule.name, RequestContext())
+    allowed = ALLOWED[kind(rule)]
+    for context in ALLOWED["anybody"]:
+        assert policy.allows(rule.name, context) is (context in allowed), context.roles
     assert rule.description
 
 
