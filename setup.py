@@ -87,6 +87,9 @@ COMMANDS = [
         "host-show": "hosts:HostShow",
         "host-register": "hosts:HostRegister",
         "host-delete": "hosts:HostDelete",
+        "host-update": "maintenance:HostUpdate",
+        "host-action": "maintenance:HostAction",
+        "plan": "maintenance:Plan",
         "preflight": "looks:Preflight",
         "drift": "looks:Drift",
         "operation-list": "operations:OperationList",
@@ -95,6 +98,8 @@ COMMANDS = [
         "operation-cancel": "operations:OperationCancel",
         "operation-retry": "operations:OperationRetry",
         "operation-abandon": "operations:OperationAbandon",
+        "operation-pause": "operations:OperationPause",
+        "operation-resume": "operations:OperationResume",
     }.items()
 ]
 

@@ -123,7 +123,7 @@ def _add(
 def _text(value: Any, schema: Schema) -> str:
     text = printable(str(value))
     # As Python writes a datetime.
-    return text.replace("T", " ", 1) if schema.get("format") == "date-time" else text
+    return text.replace("T", " ", 1) if schema.get("format") == "date-time-local" else text
 
 
 def read(raw: bytes, schema: Schema) -> Any:

@@ -141,4 +141,17 @@ class _Lines:
 
 
 def _step(operation: dict[str, Any]) -> str:
-    return f"{operation['state']}: {operation['step']}" if operation["step"] else operation["state"]
+    """Where it is; of hosts that are emptied, how many guests have moved and how long it takes."""
+    parts = [operation["state"]]
+    if operation["step"]:
+        parts = [f"{operation['state']}: {operation['step']}"]
+    hosts = (operation.get("details") or {}).get("hosts") or {}
+    told = [host["guests"] for host in hosts.values() if host.get("guests")]
+    if told:
+        moved = sum(each["moved"] for each in told)
+        rest = sum(each["left"] + len(each["moving"]) for each in told)
+        parts.append(f"{moved} of {moved + rest} guests moved")
+        seconds = [each["seconds_left"] for each in told if each["seconds_left"] is not None]
+        if seconds and rest:
+            parts.append(f"{max(seconds):.0f} s left")
+    return ", ".join(parts)

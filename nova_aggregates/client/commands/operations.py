@@ -98,6 +98,18 @@ class OperationRetry(_OperationAction):
     action = "retry"
 
 
+class OperationPause(_OperationAction):
+    """Let an operation rest at its next safe point."""
+
+    action = "pause"
+
+
+class OperationResume(_OperationAction):
+    """Let a paused operation go on."""
+
+    action = "resume"
+
+
 class OperationAbandon(_OperationAction):
     """Take an operation that ended as error for done with: the pool stays as it is."""
 

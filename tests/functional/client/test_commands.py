@@ -207,6 +207,32 @@ def on_a_terminal(terminal: Terminal, *arguments: str, answer: str = "") -> tupl
     return os.waitstatus_to_exitcode(status), shown.decode()
 
 
+def test_maintenance_and_power(terminal: Terminal, run, aggregate: str) -> None:
+    for host in ("host3", "host4"):
+        good(run("aggregate-add-host", aggregate, host, "--wait"))
+    for form in FORMATS:
+        plan = good(run("plan", "host4", "-f", form)).out
+        assert "host4" in plan
+    dry = document(
+        run("host-update", "host4", "--maintenance", "enable", "--dry-run", "-f", "json")
+    )
+    assert dry["ok"] is True
+    update = ("host-update", "host4", "--wait", "-f", "json")
+    shown = document(run(*update, "--maintenance", "enable"))
+    assert shown["maintenance_mode"] == "on_maintenance"
+    refused = terminal.process("host-action", "host4", "--action", "reboot")
+    assert refused.code == Exit.NOT_CONFIRMED
+    reboot = ("host-action", "host4", "--action", "reboot", "--yes", "--wait", "-f", "json")
+    assert document(run(*reboot))["power_action"] == "reboot"
+    shown = document(run(*update, "--maintenance", "disable"))
+    assert shown["maintenance_mode"] == "off_maintenance"
+    operation = document(run("operation-list", "--host", "host4", "--limit", "1", "-f", "json"))
+    for verb in ("pause", "resume"):
+        ended = run(f"operation-{verb}", operation[0]["UUID"])
+        assert ended.code == Exit.REFUSED, ended
+    assert run("host-update", "host4").code == Exit.REFUSED
+
+
 def test_a_terminal_gets_a_bar(terminal: Terminal, aggregate: str) -> None:
     code, shown = on_a_terminal(terminal, "aggregate-add-host", aggregate, "host3", "--wait")
     assert code == Exit.OK, shown
