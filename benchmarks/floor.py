@@ -35,16 +35,19 @@ class Floor:
         found = Shelf(database).fetch_live()
         self._list = json.dumps(views.index(found, LEGACY)).encode()
         self._one = {each.id: json.dumps(views.show(each, LEGACY)).encode() for each in found}
-        self._connection = database.engine.raw_connection().dbapi_connection
+        self._connect = database.engine.raw_connection
+        self._idle: list[Any] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         tail = environ["PATH_INFO"].rpartition("/")[2]
         body = self._list
         if tail.isdigit():
-            cursor = self._connection.cursor()
+            connection = self._idle.pop() if self._idle else self._connect()
+            cursor = connection.cursor()
             cursor.execute(QUERY + tail)
             cursor.fetchone()
             cursor.close()
+            self._idle.append(connection)
             body = self._one[int(tail)]
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         start_response("200 OK", headers)
@@ -55,7 +58,6 @@ def main(port: int, url: str) -> None:
     listener = eventlet.listen(("127.0.0.1", port), backlog=128)
     # Accepted connections inherit it; the list would wait 40 ms for an acknowledgement otherwise.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # One at a time, because they share a connection to the database.
     eventlet.wsgi.server(listener, Floor(url), log_output=False, debug=False)
 
 

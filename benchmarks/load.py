@@ -57,6 +57,8 @@ def request(
 class _Connection:
     def __init__(self, address: tuple[str, int], conversation: Conversation) -> None:
         self.conversation = conversation
+        self.closing = False  # the server ends the connection after this answer
+        self._address = address
         self.socket = self._open(address)
         self.since = 0.0
         self._buffer = bytearray()
@@ -69,6 +71,11 @@ class _Connection:
         opened = socket.create_connection(address, timeout=ANSWER_SECONDS)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return opened
+
+    def open_again(self) -> None:
+        """uwsgi, for one, ends each connection after one request."""
+        self.socket.close()
+        self.socket = self._open(self._address)
 
     def send(self, message: bytes) -> None:
         self._buffer.clear()
@@ -87,6 +94,7 @@ class _Connection:
             head = bytes(self._buffer[:end]).lower()
             self._status = int(head[9:12])
             self._end = self._head + _length(head)
+            self.closing = head.startswith(b"http/1.0") or b"\r\nconnection: close" in head
         if self._end is None or len(self._buffer) < self._end:
             return None
         return Answer(self._status, bytes(self._buffer[self._head : self._end]))
@@ -146,6 +154,10 @@ def drive(
                 since = time.perf_counter()
                 between()
                 paused += time.perf_counter() - since
+            if connection.closing:
+                selector.unregister(connection.socket)
+                connection.open_again()
+                selector.register(connection.socket, selectors.EVENT_READ, connection)
             connection.send(following)
     took = time.perf_counter() - begun - paused
     spent = cpu_seconds(pids) - cpu

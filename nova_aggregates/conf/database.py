@@ -11,9 +11,9 @@ OPTS = [
         secret=True,
         help="SQLAlchemy URL: sqlite:///FILE, postgresql+psycopg2://..., mysql+pymysql://...",
     ),
-    cfg.IntOpt("pool_size", default=5, min=1, help="Connections kept open by one process."),
+    cfg.IntOpt("pool_size", default=10, min=1, help="Connections kept open by one process."),
     cfg.IntOpt(
-        "max_overflow", default=20, min=0, help="Connections opened beyond pool_size under load."
+        "max_overflow", default=15, min=0, help="Connections opened beyond pool_size under load."
     ),
     cfg.IntOpt(
         "pool_timeout", default=10, min=1, help="Seconds to wait for a free connection of the pool."

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from oslo_config import cfg
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from nova_aggregates.db.reading import Question, Rows, translated
 from nova_aggregates.db.trouble import Trouble, WriteLockTimeout, as_fact, trouble_of
@@ -52,8 +54,8 @@ class Database:
         self,
         url: str,
         *,
-        pool_size: int = 5,
-        max_overflow: int = 20,
+        pool_size: int = 10,
+        max_overflow: int = 15,
         pool_timeout: int = 10,
         max_retries: int = 10,
         lock_timeout: float = LOCK_TIMEOUT,
@@ -66,6 +68,10 @@ class Database:
             max_overflow=max_overflow,
             pool_timeout=pool_timeout,
         )
+        # A short question waits for one of the connections that stay open: opening another one,
+        # only to close it again, takes longer than all the questions before it.
+        self._asking = threading.BoundedSemaphore(pool_size)
+        self._pool_timeout = pool_timeout
         self._reader = self._engine.execution_options(**{READ: True})
         _databases.add(self)
 
@@ -146,8 +152,13 @@ class Database:
         return self._until_done(ask_all)
 
     def _ask(self, question: Question, values: Mapping[str, Any]) -> Rows:
-        with self._borrowed() as raw:
-            return question.ask(self._engine.dialect, raw, values)
+        if not self._asking.acquire(timeout=self._pool_timeout):
+            raise PoolTimeout("too many questions at once")
+        try:
+            with self._borrowed() as raw:
+                return question.ask(self._engine.dialect, raw, values)
+        finally:
+            self._asking.release()
 
     @contextlib.contextmanager
     def _borrowed(self) -> Iterator[Any]:

@@ -92,6 +92,14 @@ def _all(cursor: Any) -> Rows:
     return rows
 
 
+def in_turns(rows: Rows) -> Iterator[Rows]:
+    """``rows`` in batches; between two of them other green threads run."""
+    for start in range(0, len(rows), ROWS_AT_A_TIME):
+        if start:
+            time.sleep(0)
+        yield rows[start : start + ROWS_AT_A_TIME]
+
+
 def instant(value: Any) -> Any:
     """A time, or None, out of a row of a :class:`Question`. SQLite keeps times as text."""
     return datetime.datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +13,7 @@ from sqlalchemy.sql import Select
 
 from nova_aggregates.db.aggregates import LIVE, is_id, storable
 from nova_aggregates.db.engine import Ask, Database
-from nova_aggregates.db.reading import Question, Rows, instant
+from nova_aggregates.db.reading import Question, Rows, in_turns, instant
 from nova_aggregates.db.tables import (
     GENERATION_ID,
     aggregate_hosts,
@@ -196,15 +195,20 @@ def _ask_details(ask: Ask, rows: Rows) -> Rows:
     return ask(_DETAILS_OF_FEW, **dict(zip(_NAMES, numbers, strict=True)))
 
 
-def _made(rows: Rows, details: Iterable[tuple[Any, ...]]) -> list[Aggregate]:
+def _made(rows: Rows, details: Rows) -> list[Aggregate]:
     members: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
     metadata: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
-    for number, place, name, value in details:
-        if value is None:
-            members[number].append((place, name))
-        else:
-            metadata[number].append((name, value))
-    return [_aggregate(row, members.get(row[0], []), metadata.get(row[0], [])) for row in rows]
+    for batch in in_turns(details):
+        for number, place, name, value in batch:
+            if value is None:
+                members[number].append((place, name))
+            else:
+                metadata[number].append((name, value))
+    return [
+        _aggregate(row, members.get(row[0], []), metadata.get(row[0], []))
+        for batch in in_turns(rows)
+        for row in batch
+    ]
 
 
 def _aggregate(
