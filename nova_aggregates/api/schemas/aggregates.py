@@ -136,6 +136,7 @@ HOSTS = Validator(
             required=["hosts"],
         ),
         "description": "an object with hosts and, if need be, master",
+        "xml": {"name": "membership"},
     }
 )
 ADD_HOST = Validator(only("add_host", only("host", NAME)))

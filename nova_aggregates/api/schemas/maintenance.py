@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from nova_aggregates.api.microversion import LEGACY, MINIMUM, Versioned
@@ -9,6 +10,7 @@ from nova_aggregates.api.schemas.actions import Actions
 from nova_aggregates.api.schemas.exchange import Exchange, Schema
 from nova_aggregates.api.schemas.operations import FAILURE, FINDING, SHOWN_OPERATION
 from nova_aggregates.api.schemas.types import (
+    ATTRIBUTE,
     BOOLEAN,
     INTEGER,
     NAME,
@@ -45,6 +47,7 @@ def _update(more: dict[str, Any], told: str) -> Validator:
             **closed({"status": SWITCH, "maintenance_mode": SWITCH, **more}, required=[]),
             "anyOf": [{"required": ["status"]}, {"required": ["maintenance_mode"]}],
             "description": f"an object with status, maintenance_mode or both{told}",
+            "xml": {"name": "updates"},
         }
     )
 
@@ -57,6 +60,11 @@ UPDATE = Versioned(
     }
 )
 
+
+def _attribute(values: Iterable[str]) -> Schema:
+    return {"enum": list(values), "xml": {"attribute": True}}
+
+
 PLAN = Validator(
     only(
         "plan_maintenance",
@@ -68,14 +76,20 @@ PLAN = Validator(
 )
 ACTIONS = Actions({"plan_maintenance": PLAN})
 
-GOAL: Schema = answer(
-    {
-        "host": TEXT,
-        "status": {"enum": [status.value for status in HostStatus]},
-        "maintenance_mode": {"enum": [mode.value for mode in MaintenanceMode]},
-    }
-)
-POWER: Schema = answer({"host": TEXT, "power_action": {"enum": ["reboot", "shutdown", "startup"]}})
+GOAL: Schema = {
+    **answer(
+        {
+            "host": ATTRIBUTE,
+            "status": _attribute(status.value for status in HostStatus),
+            "maintenance_mode": _attribute(mode.value for mode in MaintenanceMode),
+        }
+    ),
+    "xml": {"name": "host"},
+}
+POWER: Schema = {
+    **answer({"host": ATTRIBUTE, "power_action": _attribute(("reboot", "shutdown", "startup"))}),
+    "xml": {"name": "host"},
+}
 MOVE: Schema = answer({"guest": TEXT, "name": TEXT, "to": TEXT, "memory_mb": INTEGER})
 BLOCKER: Schema = answer({"guest": TEXT, "name": TEXT, "code": TEXT, "message": TEXT, "cure": TEXT})
 LOAD: Schema = answer(
