@@ -66,12 +66,6 @@ def forget(connection: Connection, number: int) -> None:
     connection.execute(sa.delete(drift).where(drift.c.id == number))
 
 
-def counts(connection: Connection) -> dict[str, int]:
-    """How many there are of each kind."""
-    statement = sa.select(drift.c.kind, sa.func.count()).group_by(drift.c.kind)
-    return {kind: int(number) for kind, number in connection.execute(statement)}
-
-
 def _identity(finding: DriftFinding) -> tuple[Any, ...]:
     """What makes it the same difference as at the last look."""
     return (finding.kind, finding.host, finding.expected, finding.found)

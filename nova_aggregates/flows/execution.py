@@ -31,6 +31,7 @@ from nova_aggregates.flows.locks import AggregateLock
 from nova_aggregates.flows.outcome import Interrupted, Paused, StepFailed
 from nova_aggregates.flows.persistence import Logbooks
 from nova_aggregates.flows.work import LEFT, Managers, Timing, Work
+from nova_aggregates.manager.operations import CALLS
 from nova_aggregates.objects import Action, Finding, Operation, Severity
 
 LOG = logging.getLogger(__name__)
@@ -84,7 +85,10 @@ class Executor:
         a defect of ours ends the operation, not the manager."""
         work = Work(operation, self._managers, self._hypervisor, self._timing, self._stop, lock)
         try:
-            failed = self._attempt(work)
+            with work.calls.counted():
+                failed = self._attempt(work)
+            if calls := work.calls.taken():
+                self._managers.operations.event(operation, CALLS, {"calls": calls})
             self._end(operation, failed)
             self._logbooks.close(operation.uuid)
         except Paused:

@@ -44,7 +44,9 @@ class _Step(task.Task):
         operation = self.work.operation
         try:
             self.work.safe_point()
-            self.work.managers.operations.step(operation, self.label, self.percent)
+            self.work.managers.operations.step(
+                operation, self.label, self.percent, calls=self.work.calls.taken()
+            )
             LOG.info(
                 "operation.step operation=%s step=%s progress=%s request_id=%s",
                 operation.uuid,

@@ -14,6 +14,7 @@ from typing import TypeVar
 from oslo_config import cfg
 
 from nova_aggregates.exceptions import AggregateNotFound
+from nova_aggregates.flows.calls import Calls
 from nova_aggregates.flows.hypervisor import Hypervisor, Session
 from nova_aggregates.flows.inventory import guests_of, inventory_of
 from nova_aggregates.flows.locks import AggregateLock
@@ -134,6 +135,7 @@ class Work:
         self.hypervisor = RecordedHypervisor(hypervisor, self._record_call, self._require_mine)
         self.timing = timing
         self.learned = False  # whether the first step has said where the host stands
+        self.calls = Calls()
         self._stop = stop
         self._lock = lock
 

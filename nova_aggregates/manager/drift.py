@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
 
 from sqlalchemy.engine import Connection
@@ -40,10 +40,6 @@ class DriftManager:
             return found
 
         return self._database.query(work)
-
-    def counts(self) -> Mapping[str, int]:
-        """How many differences of each kind there are; a kind without any is left out."""
-        return self._database.query(drift.counts)
 
     def seen_before(self, aggregate_id: int) -> list[Drift]:
         """Those that the last look and an earlier one have found: somebody who is just changing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ from nova_aggregates.objects import (
 )
 
 LOG = logging.getLogger(__name__)
+CALLS = "xenapi_calls"  # the kind of event that sums them up
 # Longer than any look takes.
 PREFLIGHT_SILENCE = datetime.timedelta(seconds=60)
 
@@ -191,16 +192,24 @@ class OperationManager:
 
         return self._database.run(work)
 
-    def step(self, op: Operation, name: str, progress: int, message: str | None = None) -> None:
+    def step(
+        self,
+        op: Operation,
+        name: str,
+        progress: int,
+        message: str | None = None,
+        calls: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Note that a step begins.
 
         :param progress: percent of the whole operation.
+        :param calls: sums of the calls that were made until then.
         :raises OperationLost: another manager owns it now, or it has ended.
         """
         data = {"step": name, "progress": progress}
         if message is not None:
             data["message"] = message
-        self._write(op, "step", data, step=name, progress=progress)
+        self._write(op, "step", data, calls, step=name, progress=progress)
 
     def event(self, op: Operation, kind: str, data: Mapping[str, Any]) -> None:
         """Add to the history.
@@ -353,11 +362,20 @@ class OperationManager:
             )
         return done.answer
 
-    def _write(self, op: Operation, kind: str, data: Mapping[str, Any], **values: Any) -> None:
+    def _write(
+        self,
+        op: Operation,
+        kind: str,
+        data: Mapping[str, Any],
+        calls: Sequence[Mapping[str, Any]] = (),
+        **values: Any,
+    ) -> None:
         def work(connection: Connection) -> None:
             if not operations.change_owned(connection, op, **values):
                 raise OperationLost(uuid=op.uuid, fence=op.fence)
             row = _require(operations.by_uuid(connection, op.uuid), op.uuid)
+            if calls:
+                events.add(connection, row.id, op.fence, CALLS, {"calls": list(calls)})
             events.add(connection, row.id, op.fence, kind, data)
 
         self._database.run(work)

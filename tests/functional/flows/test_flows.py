@@ -94,6 +94,28 @@ def test_a_wrong_password(bench: Bench, site: SimulatedSite) -> None:
     assert operation.failure is not None
     assert operation.failure.code == "SESSION_AUTHENTICATION_FAILED"
     assert site.host("host1").password not in str(operation)
+    assert ("session.login_with_password", operation.failure.code) in calls_of(bench, operation)
+
+
+def calls_of(bench: Bench, operation: Operation) -> list[tuple[str, str]]:
+    """What the record says of all its calls: method and outcome."""
+    events = bench.managers.operations.events(operation.uuid)
+    calls = [c for event in events if event.kind == "xenapi_calls" for c in event.data["calls"]]
+    assert all(c["times"] > 0 and 0 <= c["slowest"] <= c["seconds"] for c in calls)
+    return [(c["method"], c["outcome"]) for c in calls]
+
+
+def test_the_record_tells_of_every_call(bench: Bench, site: SimulatedSite) -> None:
+    bench.start(TIMING)
+    blue = bench.aggregate()
+    first, second = bench.succeeded(bench.add(blue, "host1"), bench.add(blue, "host2"))
+    assert {
+        ("session.login_with_password", "SUCCESS"),
+        ("pool.get_all_records", "SUCCESS"),
+        ("pool.set_name_label", "SUCCESS"),
+        ("session.logout", "SUCCESS"),
+    } <= set(calls_of(bench, first))
+    assert ("Async.pool.join", "SUCCESS") in calls_of(bench, second)
 
 
 def test_a_certificate_that_changed(bench: Bench, site: SimulatedSite) -> None:
