@@ -125,11 +125,15 @@ class EnableHost(AbsenceStep):
         )
 
 
-def bring_into_service(work: Work, host_uuid: str, name: str) -> None:
+def bring_into_service(
+    work: Work, host_uuid: str, name: str, *, deadline: float | None = None
+) -> None:
     """The host is enabled, and all that its guests need is attached.
 
-    :raises StepFailed: not within the deadline for a boot.
+    :param deadline: seconds; as configured for a boot when None.
+    :raises StepFailed: not within the deadline.
     """
+    seconds = deadline or work.timing.boot
 
     def look() -> None:
         with work.pool_session() as session:
@@ -148,11 +152,11 @@ def bring_into_service(work: Work, host_uuid: str, name: str) -> None:
     def late(reason: str) -> StepFailed:
         return StepFailed.of(
             "HOST_NOT_IN_SERVICE",
-            f"Host {name} is not in service after {work.timing.boot:g} seconds. {reason}",
+            f"Host {name} is not in service after {seconds:g} seconds. {reason}",
             "Mend that at the host, then retry the operation.",
         )
 
-    work.until(look, work.timing.boot, late)
+    work.until(look, seconds, late)
 
 
 def _require_no_guidance(record: HostView) -> None:

@@ -30,6 +30,7 @@ from nova_aggregates.flows.hypervisor import Hypervisor
 from nova_aggregates.flows.locks import AggregateLock
 from nova_aggregates.flows.outcome import Interrupted, Paused, StepFailed
 from nova_aggregates.flows.persistence import Logbooks
+from nova_aggregates.flows.rolling import update
 from nova_aggregates.flows.work import LEFT, Managers, Timing, Work
 from nova_aggregates.manager.operations import CALLS
 from nova_aggregates.objects import Action, Finding, Operation, Severity
@@ -53,6 +54,7 @@ FLOWS: Mapping[Action, Callable[[Work], Flow]] = {
     Action.REBOOT_HOST: power.build_reboot,
     Action.SHUTDOWN_HOST: power.build_shutdown,
     Action.STARTUP_HOST: power.build_startup,
+    Action.ROLLING_UPDATE: update.build,
 }
 
 

@@ -13,6 +13,7 @@ from nova_aggregates.flows.inventory import NOTHING
 from nova_aggregates.flows.joining import join_findings
 from nova_aggregates.flows.maintenance import document, look
 from nova_aggregates.flows.outcome import Interrupted, StepFailed
+from nova_aggregates.flows.rolling.plan import make
 from nova_aggregates.flows.work import Managers, Timing, Work
 from nova_aggregates.objects import Action, Finding, Operation, OperationFailure, Severity
 from nova_aggregates.xenapi.errors import XenError
@@ -91,13 +92,18 @@ class Looker:
 
 
 def is_plan(operation: Operation) -> bool:
-    return operation.parameters["action"] == Action.MAINTENANCE_ON
+    return operation.parameters["action"] in (Action.MAINTENANCE_ON, Action.ROLLING_UPDATE)
 
 
 def plans(work: Work) -> tuple[Finding, ...]:
-    """What speaks against emptying the host; the plan itself goes into the details."""
+    """What speaks against emptying the hosts; the plan itself goes into the details."""
+    parameters = work.operation.parameters
     try:
-        found = look(work, work.host(), dict(work.operation.parameters))
+        if parameters["action"] == Action.ROLLING_UPDATE:
+            made = make(work)
+            work.managers.upkeep.details(work.operation, {"plan": made.document})
+            return made.findings
+        found = look(work, work.host(), dict(parameters))
     except StepFailed as failed:
         return failed.findings or (_of_failure(failed.failure),)
     except XenError as error:

@@ -237,12 +237,17 @@ class AwaitBooted(PowerStep):
         disable(work, facts.host_uuid)
 
 
-def await_booted(work: Work, before: Powered, name: str, *, since_boot: bool) -> None:
+def await_booted(
+    work: Work, before: Powered, name: str, *, since_boot: bool, deadline: float | None = None
+) -> None:
     """The host is live again, with all its storage.
 
     :param since_boot: whether it must have booted since ``before``.
+    :param deadline: seconds; as configured when None.
     :raises StepFailed: not within the deadline.
     """
+
+    seconds = deadline or work.timing.boot
 
     def look() -> None:
         with work.pool_session() as session:
@@ -259,12 +264,12 @@ def await_booted(work: Work, before: Powered, name: str, *, since_boot: bool) ->
     def late(reason: str) -> StepFailed:
         return StepFailed.of(
             "HOST_NOT_BACK",
-            f"Host {name} is not back after {work.timing.boot:g} seconds. {reason}",
+            f"Host {name} is not back after {seconds:g} seconds. {reason}",
             "Look at the host's console, then retry the operation.",
             half_way=True,
         )
 
-    work.until(look, work.timing.boot, late)
+    work.until(look, seconds, late)
 
 
 class AwaitDown(PowerStep):

@@ -41,6 +41,9 @@ class Upkeep(Protocol):
 
     def has_pool_update(self, host: str, update: str) -> bool: ...
 
+    def guidance(self, update: str) -> tuple[str, ...]:
+        """What is to be done after a pool_update."""
+
     def applied_hash(self, host: str) -> str: ...
 
     def migrate(self, guest: str, host: str, network: str) -> str: ...
@@ -109,6 +112,9 @@ class XenUpkeep:
 
     def has_pool_update(self, host: str, update: str) -> bool:
         return updates.has_pool_update(self._connection, host, update)
+
+    def guidance(self, update: str) -> tuple[str, ...]:
+        return updates.guidance(self._connection, update)
 
     def applied_hash(self, host: str) -> str:
         return updates.applied_hash(self._connection, host)

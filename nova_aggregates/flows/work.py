@@ -134,6 +134,7 @@ class Work:
         self.managers = managers
         self.hypervisor = RecordedHypervisor(hypervisor, self._record_call, self._require_mine)
         self.timing = timing
+        self.deaf = False  # to a cancel, because it is being carried out
         self.learned = False  # whether the first step has said where the host stands
         self.calls = Calls()
         self._stop = stop
@@ -169,8 +170,8 @@ class Work:
         """
         if self._stop.is_set():
             raise Interrupted("the manager stops")
-        operations = self.managers.operations
-        if operations.cancel_wanted(self.operation) and (self.learned or not self._announced()):
+        wanted = self.managers.operations.cancel_wanted(self.operation) and not self.deaf
+        if wanted and (self.learned or not self._announced()):
             raise StepFailed.by_cancel()
 
     def point_of_no_return(self, reason: str) -> None:

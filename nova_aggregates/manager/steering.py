@@ -79,6 +79,21 @@ class SteeringManager:
 
         return self._ask("aborted", requester, uuid, do, once)
 
+    def pause_here(self, op: Operation) -> None:
+        """As if somebody had asked for a pause just now; an abort stays one.
+
+        :raises OperationLost: another manager owns it now, or it has ended.
+        """
+
+        def work(connection: Connection) -> None:
+            row = operations.by_uuid(connection, op.uuid, locked=True)
+            if row is None or row.fence != op.fence or row.state != OperationState.RUNNING:
+                raise OperationLost(uuid=op.uuid, fence=op.fence)
+            if row.directive is None:
+                operations.change(connection, row.id, directive=Directive.PAUSE)
+
+        self._database.run(work)
+
     def park(self, op: Operation) -> None:
         """The operation has come to the rest that :meth:`pause` asked for.
 

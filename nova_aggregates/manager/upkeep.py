@@ -140,7 +140,9 @@ class UpkeepManager:
                 if name not in known:
                     rolling.insert(connection, row.id, name, position)
                 elif known[name].state is HostProgress.FAILED:
-                    rolling.move(connection, row.id, name, HostProgress.WAITING, {}, None)
+                    # An update that is there may still want its reboot.
+                    kept = {"acted": known[name].evidence.get("acted", False)}
+                    rolling.move(connection, row.id, name, HostProgress.WAITING, kept, None)
 
         self._with_row(op, work)
 

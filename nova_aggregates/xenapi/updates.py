@@ -18,6 +18,12 @@ def has_pool_update(connection: Connection, host_uuid: str, update_uuid: str) ->
     return reference(connection, host_uuid) in connection.call("pool_update.get_hosts", update)
 
 
+def guidance(connection: Connection, update_uuid: str) -> tuple[str, ...]:
+    """What is to be done after the update: restartHost, restartXAPI, … Raises ObjectGone."""
+    update = connection.call("pool_update.get_by_uuid", update_uuid)
+    return tuple(connection.call("pool_update.get_after_apply_guidance", update))
+
+
 def apply_pool_update(
     connection: Connection, host_uuid: str, update_uuid: str, *, watch: Watch = _WATCH
 ) -> None:

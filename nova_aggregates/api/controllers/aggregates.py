@@ -11,6 +11,7 @@ from nova_aggregates.api.controllers.actions import Handlers, dispatch
 from nova_aggregates.api.controllers.ids import aggregate_id, zone_rule
 from nova_aggregates.api.controllers.paging import next_page, search
 from nova_aggregates.api.controllers.preflight import preflight
+from nova_aggregates.api.controllers.rolling import rolling_update
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import LEGACY
 from nova_aggregates.api.policies import aggregates as policies
@@ -181,4 +182,5 @@ HANDLERS: Handlers = {
     "remove_host": (policies.REMOVE_HOST, _remove_host),
     "set_metadata": (policies.SET_METADATA, _set_metadata),
     "preflight": (policies.PREFLIGHT, preflight),
+    "rolling_update": (policies.ROLLING_UPDATE, rolling_update),
 }

@@ -18,6 +18,7 @@ PREFLIGHT = f"{PREFIX}:preflight"
 IMAGES = "compute:aggregates:images"
 DRIFT = f"{PREFIX}:drift"
 HEADROOM = f"{PREFIX}:headroom"
+ROLLING_UPDATE = f"{PREFIX}:rolling_update"
 
 _ACTION = "POST /os-aggregates/{id}/action"
 
@@ -45,6 +46,9 @@ RULES = (
         DRIFT,
         "List the differences between an aggregate and its pool.",
         "GET /os-aggregates/{id}/drift",
+    ),
+    documented(
+        ROLLING_UPDATE, "Update the hosts of an aggregate one after the other, or plan it.", _ACTION
     ),
     documented(
         HEADROOM,

@@ -16,6 +16,7 @@ from nova_aggregates.api.schemas.operations import (
     OPERATIONS_QUERY,
     SHOWN_OPERATION,
 )
+from nova_aggregates.api.schemas.rolling import ROLLING_UPDATE
 from nova_aggregates.api.schemas.types import (
     BOOLEAN,
     CLEAN,
@@ -297,6 +298,7 @@ ACTIONS = Actions(
         "remove_host": REMOVE_HOST,
         "set_metadata": SET_METADATA,
         "preflight": PREFLIGHT,
+        "rolling_update": ROLLING_UPDATE,
     }
 )
 
