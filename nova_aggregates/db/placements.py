@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -12,7 +15,16 @@ from nova_aggregates.objects import Placement, PlacementState
 
 def of_host(connection: Connection, host_id: int) -> list[Placement]:
     """In the order in which they were noted."""
-    statement = sa.select(placements).where(placements.c.host_id == host_id)
+    return _fetch(connection, placements.c.host_id == host_id)
+
+
+def of_guests(connection: Connection, guests: Collection[str]) -> list[Placement]:
+    """Of any host."""
+    return _fetch(connection, placements.c.guest_uuid.in_(sorted(guests)))
+
+
+def _fetch(connection: Connection, wanted: Any) -> list[Placement]:
+    statement = sa.select(placements).where(wanted)
     return [
         Placement(
             host_id=row.host_id,

@@ -60,7 +60,7 @@ class FindAbsent(Learn):
         work = self.work
         parameters = work.operation.parameters
         with work.pool_session() as session:
-            record = require_live(work.host(), work.observe_pool(session))
+            record = require_live(work.host(), work.observe_pool(session, guests=False))
             wanted = parameters.get("network") or ""
             network = network_uuid(session.upkeep.facts(), wanted) if wanted else ""
         told = record.other_config
@@ -137,7 +137,7 @@ def bring_into_service(
 
     def look() -> None:
         with work.pool_session() as session:
-            record = work.observe_pool(session).host(host_uuid)
+            record = work.observe_pool(session, guests=False).host(host_uuid)
             if record is None or not record.live:
                 raise NotYet("The pool has no contact with the host.")
             if xencenter.is_on(record.other_config):
@@ -186,7 +186,7 @@ def bring_back(work: Work, host: Host, facts: Absence, board: Board) -> tuple[Fi
     :raises StepFailed: by cancel.
     """
     with work.pool_session() as session:
-        names = names_of(work.observe_pool(session))
+        names = names_of(work.observe_pool(session, guests=False))
     homecoming = Homecoming(
         work,
         host.id,

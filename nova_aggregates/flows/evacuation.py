@@ -43,6 +43,7 @@ class Evacuation(Traffic):
         self._tries: dict[str, int] = {}
         self._unstoppable: dict[str, XenError] = {}
         self._stale_since: float | None = None
+        self._foreign: dict[str, Placement] = {}
         self.skipped: dict[str, Finding] = {}  # guests that stay, by uuid
 
     def adopt(self, placement: Placement) -> Job | None:
@@ -54,8 +55,17 @@ class Evacuation(Traffic):
 
     def next_jobs(self, session: Session, room: int) -> Sequence[Job]:
         present = {guest.uuid: guest for guest in session.upkeep.guests_on(self.home)}
-        waiting = {u: g for u, g in present.items() if u not in self.busy | self.skipped.keys()}
+        there = {u: g for u, g in present.items() if u not in self.busy | self.skipped.keys()}
+        self._foreign = {
+            each.guest: each
+            for each in self.work.managers.upkeep.placements_of(there)
+            if each.host_id != self.host_id
+        }
+        # Those that are on their way anyway are only waited for.
+        waiting = {u: g for u, g in there.items() if not self._leaves(g)}
         self.progress.expect({u: g.memory for u, g in present.items() if u not in self.skipped})
+        if not waiting and there and not self.busy:
+            raise NotYet("Guests are being moved by others.")
         if not waiting:
             return ()
         chosen = self._chosen(session, waiting)
@@ -68,6 +78,11 @@ class Evacuation(Traffic):
         if not jobs and not self.busy and waiting.keys() - self.skipped.keys():
             raise NotYet("Guests cannot leave at the moment.")
         return jobs
+
+    def _leaves(self, guest: GuestState) -> bool:
+        foreign = self._foreign.get(guest.uuid)
+        called_home = foreign is not None and foreign.state in (S.RETURNING, S.LEAVING)
+        return called_home or Kind.MOVE.value in guest.operations
 
     def _chosen(self, session: Session, waiting: Mapping[str, GuestState]) -> dict[str, str]:
         """Where each waiting guest goes (empty: it is shut down), in the order of the work."""
@@ -122,11 +137,18 @@ class Evacuation(Traffic):
         placement = Placement(self.host_id, guest.uuid, guest.name, guest.memory, S.WAITING, "", 0)
         state = S.LEAVING if destination else S.STOPPING
         placed = self._put(placement, state, destination)
-        return Job(placed, Kind.MOVE if destination else Kind.STOP, self.home, destination)
+        kind = Kind.MOVE if destination else Kind.STOP
+        foreign = self._foreign.get(guest.uuid)
+        return Job(placed, kind, self.home, destination, foreign=foreign)
 
     def ended(self, job: Job, verdict: Verdict) -> None:
         placement = job.placement
-        if verdict is Verdict.DONE:
+        foreign = self._foreign_of(job)
+        if foreign is not None:
+            self._end_foreign(job, foreign, verdict)
+        if verdict is Verdict.DONE and foreign is not None:
+            self._forget(placement)
+        elif verdict is Verdict.DONE:
             state = S.AWAY if job.kind is Kind.MOVE else S.STOPPED
             self._store([self._put(placement, state, job.target)])
         elif verdict in (Verdict.GONE, Verdict.STOPPED, Verdict.ELSEWHERE):
@@ -135,6 +157,17 @@ class Evacuation(Traffic):
             self._store([self._put(placement, S.WAITING, "")])
             if verdict is Verdict.FAILED and job.error is not None:
                 self._failed(job, job.error)
+
+    def _foreign_of(self, job: Job) -> Placement | None:
+        known = self.work.managers.upkeep.placements_of([job.guest])
+        return next((each for each in known if each.host_id != self.host_id), None)
+
+    def _end_foreign(self, job: Job, foreign: Placement, verdict: Verdict) -> None:
+        """A guest of another host that was here for a while."""
+        if verdict is Verdict.DONE and job.kind is Kind.STOP:
+            self._store([self._put(foreign, S.STOPPED, "")])
+        elif verdict in (Verdict.FAILED, Verdict.UNSENT):
+            self._store([self._put(foreign, S.AWAY, self.home)])
 
     def _failed(self, job: Job, error: XenError) -> None:
         self._plan = None

@@ -48,19 +48,33 @@ class Homecoming(Traffic):
         self.progress.expect({each.guest: each.memory for each in known})
         jobs: list[Job] = []
         now = time.monotonic()
+        in_transit = self._in_transit(waiting)
         for placement in waiting:
             if len(jobs) == room:
                 break
-            if self._not_before.get(placement.guest, now) > now:
+            if self._not_before.get(placement.guest, now) > now or placement.guest in in_transit:
                 continue
-            job = self._job(placement, session.upkeep.guest(placement.guest))
+            guest = session.upkeep.guest(placement.guest)
+            if guest is not None and Kind.MOVE.value in guest.operations:
+                in_transit.add(placement.guest)
+                continue
+            job = self._job(placement, guest)
             if job is None:
                 self._forget(placement)
             else:
                 jobs.append(job)
-        if not jobs and any(each.guest in self._not_before for each in waiting):
+        if not jobs and any(each.guest in self._not_before.keys() | in_transit for each in waiting):
             raise NotYet("Guests are tried again in a moment.")
         return jobs
+
+    def _in_transit(self, waiting: Sequence[Placement]) -> set[str]:
+        """Guests that are being moved off the host where they are for the time being."""
+        known = self.work.managers.upkeep.placements_of([each.guest for each in waiting])
+        return {
+            each.guest
+            for each in known
+            if each.host_id != self.host_id and each.state in (S.LEAVING, S.STOPPING)
+        }
 
     def _job(self, placement: Placement, guest: GuestState | None) -> Job | None:
         """What brings the guest home; None when it is there, or is left where it is."""

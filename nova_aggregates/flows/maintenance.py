@@ -77,7 +77,7 @@ def look(work: Work, host: Host, parameters: dict[str, Any]) -> Look:
     """
     policy = GuestPolicy(parameters.get("policy", GuestPolicy.REFUSE))
     with work.pool_session() as session:
-        view = work.observe_pool(session)
+        view = work.observe_pool(session, guests=False)
         record = require_live(host, view)
         facts = session.upkeep.facts()
     made = plan(
@@ -262,10 +262,17 @@ def save_guests(work: Work, host: Host, facts: Emptying) -> None:
         present = session.upkeep.guests_on(facts.host_uuid)
         known = {each.guest: each for each in work.managers.upkeep.placements(host.id)}
         begun = (PlacementState.LEAVING, PlacementState.STOPPING)
+        guests = {each.uuid for each in present}
+        foreign = {
+            each.guest
+            for each in work.managers.upkeep.placements_of(guests)
+            if each.host_id != host.id
+        }
         new = [
             Placement(host.id, each.uuid, each.name, each.memory, PlacementState.WAITING, "", 0)
             for each in present
-            if each.uuid not in known or known[each.uuid].state not in begun
+            if each.uuid not in foreign
+            and (each.uuid not in known or known[each.uuid].state not in begun)
         ]
         work.managers.upkeep.place(work.operation, new)
         belong = [*known, *(each.guest for each in new if each.guest not in known)]
@@ -292,14 +299,14 @@ class DisableHost(EmptyingStep):
 def disable(work: Work, host_uuid: str) -> None:
     """So that it stays so when the host or its toolstack restarts, where the release knows how."""
     with work.pool_session() as session:
-        record = work.observe_pool(session).host(host_uuid)
+        record = work.observe_pool(session, guests=False).host(host_uuid)
         if record is not None and record.enabled:
             session.disable(host_uuid)
 
 
 def enable(work: Work, host_uuid: str) -> None:
     with work.pool_session() as session:
-        record = work.observe_pool(session).host(host_uuid)
+        record = work.observe_pool(session, guests=False).host(host_uuid)
         if record is not None and not record.enabled:
             session.enable(host_uuid)
 
@@ -329,7 +336,7 @@ def empty(work: Work, host: Host, facts: Emptying, board: Board) -> tuple[Findin
     :raises StepFailed: a guest cannot leave; nobody was stopped who should not be.
     """
     with work.pool_session() as session:
-        names = names_of(work.observe_pool(session))
+        names = names_of(work.observe_pool(session, guests=False))
     evacuation = Evacuation(
         work,
         host.id,
@@ -364,7 +371,7 @@ class VerifyEmpty(EmptyingStep):
 def verify_empty(work: Work, host_uuid: str, *, may_stay: bool) -> None:
     """:raises StepFailed: a guest is there, or the host takes new ones."""
     with work.pool_session() as session:
-        record = work.observe_pool(session).host(host_uuid)
+        record = work.observe_pool(session, guests=False).host(host_uuid)
         left = session.upkeep.guests_on(host_uuid)
     if record is None or record.enabled:
         raise StepFailed.of(

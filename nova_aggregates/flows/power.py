@@ -79,7 +79,7 @@ class _Inspect(Learn):
                 "Put it there first with maintenance_mode enable.",
             )
         with work.pool_session() as session:
-            view = work.observe_pool(session)
+            view = work.observe_pool(session, guests=False)
             record = require_member(work.host(), view)
             guests = session.upkeep.guests_on(record.uuid)
         self.require_fit(record, alone=len(view.hosts) == 1, guests=[each.name for each in guests])
@@ -159,7 +159,7 @@ def send_once(
 
     def look() -> bool:
         with work.pool_session() as session:
-            record = work.observe_pool(session).host(before.host_uuid)
+            record = work.observe_pool(session, guests=False).host(before.host_uuid)
         return record is not None and shows(before, record)
 
     def took_place() -> bool:
@@ -251,7 +251,7 @@ def await_booted(
 
     def look() -> None:
         with work.pool_session() as session:
-            record = work.observe_pool(session).host(before.host_uuid)
+            record = work.observe_pool(session, guests=False).host(before.host_uuid)
         if record is None or not record.live:
             raise NotYet("The pool has no contact with the host.")
         if since_boot and not has_rebooted(before, record):
@@ -302,7 +302,7 @@ class AwaitDown(PowerStep):
         host = work.host()
         try:
             with work.pool_session() as session:
-                record = work.observe_pool(session).host(facts.host_uuid)
+                record = work.observe_pool(session, guests=False).host(facts.host_uuid)
             if record is None or not record.live:
                 return True
         except XenError:

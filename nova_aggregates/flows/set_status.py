@@ -41,7 +41,7 @@ class FindHost(Learn):
 
     def _look(self) -> Found:
         with self.work.pool_session() as session:
-            view = self.work.observe_pool(session)
+            view = self.work.observe_pool(session, guests=False)
         record = require_live(self.work.host(), view)
         return Found(record.uuid, record.enabled)
 
@@ -75,7 +75,7 @@ class LookAtMaintenance(Learn):
 
     def _look(self) -> Found:
         with self.work.pool_session() as session:
-            view = self.work.observe_pool(session)
+            view = self.work.observe_pool(session, guests=False)
         record = require_member(self.work.host(), view)
         return Found(record.uuid, record.enabled, xencenter.is_on(record.other_config))
 

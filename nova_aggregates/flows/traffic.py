@@ -50,6 +50,7 @@ class Job:
     kind: Kind
     source: str  # uuid of the host where the guest is; empty: nowhere
     target: str  # uuid of the host where it shall be; empty: nowhere
+    foreign: Placement | None = None  # of the host that the guest belongs to, if that is another
     task: str | None = None
     began: float = dataclasses.field(default_factory=time.monotonic)
     idle_since: float | None = None  # since when nothing is seen of it
@@ -165,7 +166,10 @@ class Traffic:
         room = self._concurrency - len(self._jobs)
         if self._stopping is None and room > 0:
             try:
-                for job in self.next_jobs(session, room):
+                with self.work.claim:
+                    jobs = list(self.next_jobs(session, room))
+                    self._intend(jobs)
+                for job in jobs:
                     self._begin(session, job)
             except NotYet:
                 waits = True
@@ -176,10 +180,18 @@ class Traffic:
             raise self._stopping
         return not waits
 
+    def _intend(self, jobs: Sequence[Job]) -> None:
+        placements = [job.placement for job in jobs]
+        for job in jobs:
+            if job.foreign is not None:
+                # It will be looked for where it is sent now.
+                placements.append(dataclasses.replace(job.foreign, destination=job.target))
+        if placements:
+            self._store(placements)
+        self._jobs += jobs
+
     def _begin(self, session: Session, job: Job) -> None:
-        self.work.managers.upkeep.place(self.work.operation, [job.placement])
         self._tell(job, "begun")
-        self._jobs.append(job)
         upkeep = session.upkeep
         try:
             if job.kind is Kind.MOVE:

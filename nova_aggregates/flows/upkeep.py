@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from nova_aggregates.xenapi import power, settings, updates
+from nova_aggregates.xenapi import observe, power, settings, updates
 from nova_aggregates.xenapi.connection import Connection
 from nova_aggregates.xenapi.evacuation import facts
 from nova_aggregates.xenapi.evacuation.facts import PoolFacts
 from nova_aggregates.xenapi.guests import Guests, GuestState, TaskState
 from nova_aggregates.xenapi.settings import HighAvailability
 from nova_aggregates.xenapi.tasks import Watch
+from nova_aggregates.xenapi.types import PoolView
 
 T = TypeVar("T")
 Keys = Mapping[str, str | None]
@@ -27,6 +28,9 @@ class Upkeep(Protocol):
         """The same, telling ``change`` of every changing call."""
 
     def facts(self) -> PoolFacts: ...
+
+    def pool(self) -> PoolView:
+        """The pool and its hosts, without guests: a short look where there are hundreds."""
 
     def serving(self) -> frozenset[str]:
         """Uuids of the hosts that are enabled and live."""
@@ -94,6 +98,9 @@ class XenUpkeep:
 
     def facts(self) -> PoolFacts:
         return facts.read(self._connection)
+
+    def pool(self) -> PoolView:
+        return observe.observe(self._connection, guests=False)
 
     def serving(self) -> frozenset[str]:
         return facts.serving(self._connection)

@@ -40,6 +40,10 @@ class UpkeepManager:
         """The guests that left the host, or shall, in the order in which they were noted."""
         return self._database.query(partial(placements.of_host, host_id=host_id))
 
+    def placements_of(self, guests: Collection[str]) -> list[Placement]:
+        """What is noted of these guests (uuids), whichever host they belong to."""
+        return self._database.query(partial(placements.of_guests, guests=guests))
+
     def place(self, op: Operation, found: Collection[Placement]) -> None:
         """Note where guests are to be, before anything is sent that makes it so.
 

@@ -117,7 +117,7 @@ class Deeds:
 
         def look() -> None:
             with self._work.pool_session() as session:
-                record = self._work.observe_pool(session).host(self._before.host_uuid)
+                record = self._work.observe_pool(session, guests=False).host(self._before.host_uuid)
             if record is None or not record.live or not restarted(self._before, record):
                 raise NotYet("The toolstack has not come back yet.")
 
@@ -171,7 +171,7 @@ class Deeds:
         if wish.reboot is Reboot.NEVER:
             return False
         with self._work.pool_session() as session:
-            record = self._work.observe_pool(session).host(self._before.host_uuid)
+            record = self._work.observe_pool(session, guests=False).host(self._before.host_uuid)
             guidances = set(record.pending_guidances if record else ())
             if wish.deed is Deed.POOL_UPDATE:
                 guidances |= set(session.upkeep.guidance(wish.argument))

@@ -18,7 +18,7 @@ def found(session: Session) -> dict[str, Any]:
     ha = session.upkeep.high_availability()
     return {
         "ha": None if ha is None else dataclasses.asdict(ha),
-        "auto_poweron": session.observe().other_config.get(AUTO_POWERON),
+        "auto_poweron": session.upkeep.pool().other_config.get(AUTO_POWERON),
     }
 
 

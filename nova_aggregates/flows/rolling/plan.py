@@ -30,7 +30,7 @@ def make(work: Work) -> RollingPlan:
     wish = wish_of(work.operation.parameters)
     members = work.managers.pools.members(work.aggregate_id)
     with work.pool_session() as session:
-        view = work.observe_pool(session)
+        view = work.observe_pool(session, guests=False)
         facts = dataclasses.replace(session.upkeep.facts(), ha_enabled=False)
     uuids = {host.name: host.xen_uuid for host in members if host.xen_uuid}
     for host in members:

@@ -123,3 +123,50 @@ def test_headroom_that_nobody_has_computed(member: Client) -> None:
     told = member.good("GET", f"/os-aggregates/{aggregate['id']}/headroom")["headroom"]
     assert set(told.values()) == {None}
     member.fault("itemNotFound", 404, member.send("GET", "/os-aggregates/999/headroom"))
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {},
+        {"action": {}},
+        {"action": {"reboot": None, "restart_toolstack": None}},
+        {"action": {"reboot": 1}},
+        {"action": {"webhook": {"url": "ftp://host/x"}}},
+        {"action": {"webhook": {}}},
+        {"action": {"plugin": {"plugin": "updater.py"}}},
+        {"action": {"reboot": None}, "max_unavailable": 0},
+        {"action": {"reboot": None}, "hosts": []},
+        {"action": {"reboot": None}, "order": "any"},
+        {"action": {"reboot": None}, "dry_run": "yes"},
+        {"action": {"reboot": None}, "do": {"reboot": None}},
+    ],
+)
+def test_rolling_updates_that_say_nothing_clear(member: Client, wish: Any) -> None:
+    (aggregate,) = member.good("GET", "/os-aggregates")["aggregates"]
+    answer = member.act(aggregate["id"], {"rolling_update": wish})
+    member.fault("badRequest", 400, answer)
+
+
+def test_a_rolling_update_is_queued_and_can_be_paused(member: Client) -> None:
+    (aggregate,) = member.good("GET", "/os-aggregates")["aggregates"]
+    wish = {"action": {"reboot": None}, "hosts": ["host1"], "max_unavailable": 2}
+    answer = member.act(aggregate["id"], {"rolling_update": wish})
+    assert answer.status_code == 202, answer.text
+    operation = answer.json()["operation"]
+    assert answer.headers["X-Operation-Id"] == operation["uuid"]
+    assert (operation["action"], operation["state"]) == ("rolling_update", "queued")
+    path = f"/os-operations/{operation['uuid']}/action"
+    for verb, directive in (("pause", "pause"), ("resume", None), ("abort", "abort")):
+        told = member.good("POST", path, {verb: None})["operation"]
+        assert told["directive"] == directive
+    member.fault("conflictingRequest", 409, member.send("POST", path, {"start": None}))
+
+
+def test_rolling_updates_need_a_pool_and_its_members(member: Client) -> None:
+    empty = member.create("empty")
+    wish = {"rolling_update": {"action": {"reboot": None}}}
+    assert "no pool" in member.fault("conflictingRequest", 409, member.act(empty, wish))
+    (blue, *_rest) = member.good("GET", "/os-aggregates")["aggregates"]
+    wish = {"rolling_update": {"action": {"reboot": None}, "hosts": ["host2"]}}
+    member.fault("itemNotFound", 404, member.act(blue["id"], wish))
