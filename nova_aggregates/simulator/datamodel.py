@@ -6,7 +6,6 @@ The facts are in ``data/datamodel.json`` (from xapi's ``ocaml/idl`` at 26.17 and
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 import re
@@ -85,22 +84,30 @@ class Datamodel:
         known = {n: c for n, c in facts["classes"].items() if n not in lacks.classes}
         self.classes = {n: _class(n, c, lacks.fields.get(n, ())) for n, c in known.items()}
         self._hidden = lacks.fields
+        self._defaults: dict[str, dict[str, Any]] = {}
         described = (self._method(m, lacks) for m in facts["methods"] if _is_known(m[0], lacks))
         self.methods = {m.name: m for m in described}
 
     def defaults(self, cls: str) -> dict[str, Any]:
-        """A record of the class with every field at its default."""
-        return {n: copy.copy(f.default) for n, f in self.classes[cls].fields.items()}
+        """A record of the class with every field at its default.
+
+        Records share these values, as nobody changes one in place.
+        """
+        found = self._defaults.get(cls)
+        if found is None:
+            found = {n: f.default for n, f in self.classes[cls].fields.items()}
+            self._defaults[cls] = found
+        return dict(found)
 
     def has_events(self, cls: str) -> bool:
         return cls in self.classes and self.classes[cls].has_events
 
     def shown(self, cls: str, record: dict[str, Any]) -> dict[str, Any]:
-        """A copy of the record as a client of this level gets it."""
+        """A copy of the record as a client of this level gets it; values are shared."""
         hidden = self._hidden.get(cls)
         if not hidden:
-            return copy.deepcopy(record)
-        return {n: copy.deepcopy(v) for n, v in record.items() if n not in hidden}
+            return dict(record)
+        return {n: v for n, v in record.items() if n not in hidden}
 
     def _method(self, entry: list[Any], lacks: Lacking) -> Method:
         name, role, has_async, result, params, *flags = entry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from nova_aggregates.simulator import roles, where
@@ -66,7 +65,7 @@ def _field(call: Call) -> str:
 
 
 def get_field(call: Call, ref: str) -> Any:
-    return copy.deepcopy(_record(call, ref)[_field(call)])
+    return _record(call, ref)[_field(call)]
 
 
 def set_field(call: Call, ref: str, value: Any) -> None:

@@ -19,6 +19,9 @@ from nova_aggregates.simulator.furnishing import BLOCKERS, LOCAL, SHARED
 from nova_aggregates.simulator.levels import LEVELS
 from nova_aggregates.simulator.spec import FORMAT, GuestSpec, HostSpec, PoolSpec, SiteSpec
 
+# Large sites take a minute without libyaml, which PyYAML may have been built without.
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 SIZE = re.compile(r"(\d+)\s*([KMGT]iB)?")
 STATES = ("Running", "Halted", "Suspended", "Paused")
@@ -40,7 +43,7 @@ def load(path: Path) -> SiteSpec:
 def loads(text: str) -> SiteSpec:
     """Raises BadSite."""
     try:
-        given = yaml.safe_load(text)
+        given = yaml.load(text, Loader)  # noqa: S506 both loaders are safe ones
     except yaml.YAMLError as error:
         raise BadSite(f"no YAML: {' '.join(str(error).split())}") from None
     return from_mapping(given)
@@ -66,7 +69,9 @@ def from_mapping(given: object) -> SiteSpec:
 
 def dumps(site: SiteSpec) -> str:
     """What is as by default is left out."""
-    return yaml.safe_dump(to_mapping(site), sort_keys=False, allow_unicode=True, width=100)
+    found = to_mapping(site)
+    text: str = yaml.dump(found, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def to_mapping(site: SiteSpec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,13 @@ from nova_aggregates.simulator.errors import MalformedRequest
 from nova_aggregates.simulator.values import DateTime, TypedInt, ocaml_int
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
+_SPECIAL = re.compile(r'[&<>"]')
 _HEAD = '<?xml version="1.0"?><methodResponse><params><param>'
 _TAIL = "</param></params></methodResponse>"
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
 
 
 def encode(value: Any) -> str:
@@ -20,7 +26,7 @@ def encode(value: Any) -> str:
     if isinstance(value, DateTime):
         return f"<value><dateTime.iso8601>{value}</dateTime.iso8601></value>"
     if isinstance(value, str):
-        return f"<value>{value.translate(_ESCAPES)}</value>"
+        return f"<value>{_escaped(value)}</value>"
     if isinstance(value, bool):
         return f"<value><boolean>{int(value)}</boolean></value>"
     if isinstance(value, TypedInt):
@@ -31,8 +37,7 @@ def encode(value: Any) -> str:
         return f"<value><double>{value:.16g}</double></value>"
     if isinstance(value, dict):
         members = "".join(
-            f"<member><name>{str(k).translate(_ESCAPES)}</name>{encode(v)}</member>"
-            for k, v in value.items()
+            f"<member><name>{_escaped(str(k))}</name>{encode(v)}</member>" for k, v in value.items()
         )
         return f"<value><struct>{members}</struct></value>"
     if value is None:
