@@ -40,9 +40,9 @@ def plan(site: Site, db: Database, host: str, *, ignore_ha: bool = False) -> Pla
 
 
 def _targets(db: Database, host: str) -> list[str]:
-    oldest = migration.version(db, host)
+    oldest = placement.version(db, host)
     enabled = [h for h, r in db.find("host") if h != host and r["enabled"]]
-    return [h for h in enabled if migration.version(db, h) >= oldest]
+    return [h for h in enabled if placement.version(db, h) >= oldest]
 
 
 def _plan_for(

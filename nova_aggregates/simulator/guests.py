@@ -133,6 +133,7 @@ async def start_on(call: Call, vm: str, host: str, paused: bool, force: bool) ->
     del force
     call.db.get("VM", vm)
     target = call.db.get("host", host)
+    placement.assert_newest(call.db, host)
     if "evacuate" in target["current_operations"].values():
         raise ApiError("HOST_EVACUATE_IN_PROGRESS", host)
     await vm_lifecycle.wait_until_allowed(call, vm, "start_on")
@@ -230,7 +231,7 @@ async def suspend(call: Call, vm: str) -> None:
 @api("VM.resume_on")
 async def resume_on(call: Call, vm: str, host: str, paused: bool, force: bool) -> None:
     del force
-    call.db.get("host", host)
+    placement.assert_newest(call.db, host)
     await vm_lifecycle.wait_until_allowed(call, vm, "resume_on")
     _assert_room(call, vm, host)
     await boot(call, vm, host, "resume_on", paused=paused)

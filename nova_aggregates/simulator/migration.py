@@ -36,15 +36,9 @@ async def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) 
 
 def _assert_not_older(db: Database, source: str, target: str) -> None:
     """While hosts are upgraded one by one, guests go to newer ones only."""
-    upgrading = "rolling_upgrade_in_progress" in db.pool_record["other_config"]
-    if upgrading and version(db, target) < version(db, source):
+    older = placement.version(db, target) < placement.version(db, source)
+    if placement.upgrading(db) and older:
         raise ApiError("NOT_SUPPORTED_DURING_UPGRADE")
-
-
-def version(db: Database, host: str) -> tuple[int, ...]:
-    """The platform version, as numbers."""
-    text = db.get("host", host)["software_version"].get("platform_version", "")
-    return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
 async def move(call: Call, vm: str, host: str, task: str, *, force: bool = False) -> None:

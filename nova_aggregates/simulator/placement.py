@@ -14,6 +14,25 @@ OTHER_VENDOR = "VM last booted on a host which had a CPU from a different vendor
 LESS_FEATURES = "VM last booted on a CPU with features this host's CPU does not have."
 
 
+def version(db: Database, host: str) -> tuple[int, ...]:
+    """The platform version, as numbers."""
+    text = db.get("host", host)["software_version"].get("platform_version", "")
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def upgrading(db: Database) -> bool:
+    return "rolling_upgrade_in_progress" in db.pool_record["other_config"]
+
+
+def assert_newest(db: Database, host: str) -> None:
+    """While hosts are upgraded one by one, guests start on the newest only.
+
+    Raises NOT_SUPPORTED_DURING_UPGRADE.
+    """
+    if upgrading(db) and version(db, host) < max(version(db, h) for h in db.tables["host"]):
+        raise ApiError("NOT_SUPPORTED_DURING_UPGRADE")
+
+
 def residents(db: Database, host: str) -> list[str]:
     """Guests on the host, without its control domain."""
     found = db.get("host", host)["resident_VMs"]
@@ -165,6 +184,7 @@ def possible_hosts(call: Call, vm: str) -> list[str]:
     for host in db.tables["host"]:
         try:
             assert_can_boot_here(site, db, vm, host)
+            assert_newest(db, host)
         except ApiError:
             continue
         found.append(host)

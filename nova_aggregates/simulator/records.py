@@ -15,6 +15,7 @@ from nova_aggregates.simulator.levels import TLS_VERIFICATION
 from nova_aggregates.simulator.machine import Machine
 from nova_aggregates.simulator.values import EPOCH, new_ref
 
+UPGRADING = "rolling_upgrade_in_progress"
 INTERNAL_NETWORK: dict[str, Any] = {
     "name_label": "Host internal management network",
     "name_description": "Network on which guests will be assigned a private link-local IP address "
@@ -274,6 +275,17 @@ def refresh_host(db: Database, machine: Machine, host: str) -> None:
     if not db.get("host", host)["certificates"]:
         create_certificates(db, machine, host)
     refresh_pool_cpus(db)
+    note_upgrade(db)
+
+
+def note_upgrade(db: Database) -> None:
+    """pool.other_config tells while the platforms of the hosts differ (xapi: helpers.ml)."""
+    known = (r["software_version"].get("platform_version") for _, r in db.find("host"))
+    found = {v for v in known if v}
+    config = {k: v for k, v in db.pool_record["other_config"].items() if k != UPGRADING}
+    if len(found) > 1:
+        config[UPGRADING] = "true"
+    db.set("pool", db.pool, other_config=config)
 
 
 def report_memory(db: Database, host: str) -> None:

@@ -388,3 +388,110 @@ def test_bad_options_are_named() -> None:
         await asyncio.sleep(0)
 
     run(scenario, hosts=1)
+
+
+async def reasons(world: World, vm: str, host: str) -> list[str]:
+    """Why the guest cannot leave: the plan and the evacuation agree."""
+    found = await world.call(0, "host.get_vms_which_prevent_evacuation", host)
+    assert await world.failure(0, "host.evacuate", host) == found[vm]
+    return list(found[vm])
+
+
+def test_the_rest_of_what_holds_an_evacuation_up() -> None:
+    async def scenario(world: World) -> None:
+        vm = await guest_with(world)
+        db, member, target = world.db(0), world.host(1), world.host(0)
+        await world.call(0, "VM.pause", vm)
+        assert await reasons(world, vm, member) == ["VM_BAD_POWER_STATE", vm, "running", "paused"]
+        await world.call(0, "VM.unpause", vm)
+        db.set("VM", vm, current_operations={NULL_REF: "snapshot"})
+        expected = ["OTHER_OPERATION_IN_PROGRESS", "VM", vm, "snapshot", NULL_REF]
+        assert await reasons(world, vm, member) == expected
+        db.set("VM", vm, current_operations={NULL_REF: "snapshot", "OpaqueRef:2": "checkpoint"})
+        expected = ["OTHER_OPERATION_IN_PROGRESS", "VM", vm]
+        expected += ["{snapshot,checkpoint}", f"{{{NULL_REF},OpaqueRef:2}}"]
+        assert await reasons(world, vm, member) == expected
+        db.set("VM", vm, current_operations={})
+        capabilities = db.get("host", target)["capabilities"]
+        db.set("host", target, capabilities=["xen-3.0-x86_64"])
+        assert await reasons(world, vm, member) == ["VM_HVM_REQUIRED", vm]
+        db.set("host", target, capabilities=capabilities)
+        db.set("VM", vm, hardware_platform_version=9)
+        assert (await reasons(world, vm, member))[0] == (
+            "VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION"
+        )
+        db.set("VM", vm, hardware_platform_version=2, VCPUs_max=64)
+        assert await reasons(world, vm, member) == ["HOST_NOT_ENOUGH_PCPUS", "64", "8"]
+        db.set("VM", vm, VCPUs_max=2)
+        nowhere = "OpaqueRef:nowhere"
+        error = await world.failure(0, "host.evacuate", member, nowhere)
+        assert error == ["PIF_NOT_PRESENT", target, nowhere]
+        vdi = furnishing.add_disk(
+            world[1], "cached", vm=vm, sr=furnishing.add_pool_storage(world[0], "NFS")
+        )
+        db.set("VDI", vdi, sm_config={"on_boot": "reset", "caching": "true"})
+        expected = ["VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"]
+        assert await reasons(world, vm, member) == expected
+
+    run(scenario)
+
+
+def test_a_guest_that_starts_while_its_host_is_emptied() -> None:
+    async def scenario(world: World) -> None:
+        await guest_with(world, memory=20 * GIB)
+        db, member = world.db(0), world.host(1)
+        task = await world.call(0, "Async.host.evacuate", member)
+        await world.sleep(3)
+        late = furnishing.add_guest(world[1], "late", disk=0)
+        while db.get("task", task)["status"] == "pending":
+            await world.sleep(1)
+        text = f"evacuate: 1 VMs are still resident on {member}"
+        assert db.get("task", task)["error_info"] == ["INTERNAL_ERROR", text]
+        assert placement.residents(db, member) == [late]
+
+    run(scenario)
+
+
+def test_guests_that_need_a_device_start_only_where_it_is() -> None:
+    async def scenario(world: World) -> None:
+        await world.pool(1)
+        db, target = world.db(0), world.host(0)
+        gpu = furnishing.add_guest(world[1], "gpu", disk=0, running=False, blockers=["vgpu"])
+        group = db.get("VGPU", db.get("VM", gpu)["VGPUs"][0])["GPU_group"]
+        start = ("VM.start_on", gpu, target, False, False)
+        assert await world.failure(0, *start) == ["VM_REQUIRES_GPU", gpu, group]
+        dongle = furnishing.add_guest(world[1], "dongle", disk=0, running=False, blockers=["vusb"])
+        vusb = db.get("VM", dongle)["VUSBs"][0]
+        text = f"VUSB {vusb} is not available on Host {target}"
+        start = ("VM.start_on", dongle, target, False, False)
+        assert await world.failure(0, *start) == ["OPERATION_NOT_ALLOWED", text]
+        await world.call(0, "VM.start", dongle, False, False)
+        assert db.get("VM", dongle)["resident_on"] == world.host(1)
+
+    run(scenario)
+
+
+def test_while_hosts_are_upgraded_guests_go_to_newer_ones() -> None:
+    async def scenario(world: World) -> None:
+        vm = await guest_with(world, position=0)
+        db, old, new = world.db(0), world.host(0), world.host(1)
+        hardware = {"change": "set-hardware", "host": "host2"}
+        software = {"platform_version": "9.9.9"}
+        await changes.change(world.site, {**hardware, "software": software})
+        assert db.pool_record["other_config"]["rolling_upgrade_in_progress"] == "true"
+        refused = ["NOT_SUPPORTED_DURING_UPGRADE"]
+        await world.call(0, "VM.pool_migrate", vm, new, {})
+        assert await world.failure(0, "VM.pool_migrate", vm, old, {}) == refused
+        found = await world.call(0, "host.get_vms_which_prevent_evacuation", new)
+        assert found == {vm: ["NO_HOSTS_AVAILABLE", vm]}
+        assert await world.failure(0, "VM.checkpoint", vm, "x") != []
+        await world.call(0, "VM.suspend", vm)
+        assert await world.failure(0, "VM.resume_on", vm, old, False, False) == refused
+        await world.call(0, "VM.resume", vm, False, False)
+        assert db.get("VM", vm)["resident_on"] == new
+        assert await world.failure(0, "pool.enable_ha", [], {}) == refused
+        await changes.change(world.site, {**hardware, "software": {}})
+        assert "rolling_upgrade_in_progress" not in db.pool_record["other_config"]
+        await world.call(0, "VM.pool_migrate", vm, old, {})
+
+    run(scenario)
