@@ -151,6 +151,7 @@ setup(
             "overlay = nova_aggregates.api.overlay:filter_factory",
             "proxy = nova_aggregates.api.middleware.proxy:filter_factory",
             "request_id = nova_aggregates.api.middleware.request_id:filter_factory",
+            "cors = nova_aggregates.api.middleware.cors:filter_factory",
             "faults = nova_aggregates.api.middleware.faults:filter_factory",
             "microversion = nova_aggregates.api.middleware.microversion:filter_factory",
             "timing = nova_aggregates.api.middleware.timing:filter_factory",

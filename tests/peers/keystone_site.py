@@ -2,7 +2,7 @@
 
     keystone_site.py FOLDER PORT
 
-Everything it keeps is in FOLDER. It prints ``ready`` when it serves. ``POST /clock?ahead=SECONDS``
+Everything it keeps is in FOLDER. It prints READY when it serves. ``POST /clock?ahead=SECONDS``
 moves its clock, so that tokens expire without anybody waiting.
 """
 
@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 HOST = "127.0.0.1"
 PASSWORD = "administrator-secret"
+READY = "Keystone serves."
 
 CONFIGURATION = """
 [DEFAULT]
@@ -95,7 +96,7 @@ def main(folder: Path, port: int) -> None:
     from werkzeug.serving import make_server
 
     server = make_server(HOST, port, clocked(initialize_public_application()), threaded=True)
-    print("ready", flush=True)
+    print(READY, flush=True)
     server.serve_forever()
 
 
