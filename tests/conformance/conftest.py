@@ -22,7 +22,7 @@ from tests.conformance.client import Host, Session, Site
 
 URL, USER, DESTRUCTIVE = "--xenapi-url", "--xenapi-user", "--destructive"
 PASSWORD = "NOVA_AGGREGATES_XENAPI_PASSWORD"
-TIME_SCALE = 200.0
+TIME_SCALE = 50.0
 covered: Counter[str] = Counter()
 replayed: list[int] = []  # differences, one entry a recorded scenario
 

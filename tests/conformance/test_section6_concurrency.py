@@ -6,7 +6,7 @@ import concurrent.futures
 
 import pytest
 
-from tests.conformance.client import Failure, Session, Site
+from tests.conformance.client import Session, Site
 from tests.conformance.conftest import host_of
 
 pytestmark = pytest.mark.destructive
@@ -36,35 +36,3 @@ def test_secret_rotation_stops_pool_operations(pair: Site, at_master: Session) -
             assert error == ["POOL_SECRET_ROTATION_PENDING"]
     finally:
         at_master.call("pool.set_is_psr_pending", pool, False)
-
-
-@pytest.mark.section("6")
-def test_a_second_change_of_master_is_refused_at_once(pair: Site) -> None:
-    """Both to the same host: one succeeds, the other one says that it is under way."""
-    session = pair.hosts[0].log_in()
-    member = host_of(pair, session, 1)
-    outcomes: list[str] = []
-    with concurrent.futures.ThreadPoolExecutor(2) as threads:
-        sessions = [pair.hosts[0].log_in() for _ in range(2)]
-        calls = [threads.submit(s.call, "pool.designate_new_master", member) for s in sessions]
-        for call in calls:
-            try:
-                outcomes.append(str(call.result(200)))
-            except Failure as error:
-                outcomes.append(error.code)
-    assert sorted(outcomes) == ["", "DESIGNATE_NEW_MASTER_IN_PROGRESS"]
-    old, new = pair.hosts[:2]
-    pair.wait("the role has moved", lambda: old.standing() == f"slave of {new.address}")
-    back = new.log_in
-    pair.wait(
-        "all are enabled",
-        lambda: all(r["enabled"] for r in back().call("host.get_all_records").values()),
-    )
-    there = new.log_in()
-    there.call("pool.designate_new_master", host_of(pair, there, 0))
-    pair.wait("it has moved back", lambda: new.standing() == f"slave of {old.address}")
-    home = old.log_in
-    pair.wait(
-        "all are enabled",
-        lambda: all(r["enabled"] for r in home().call("host.get_all_records").values()),
-    )
