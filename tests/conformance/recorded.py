@@ -1,28 +1,28 @@
-"""Replays what a real xapi was recorded to do, against the simulator, in the simulator's time.
+"""Replays what a real xapi was recorded to do, against the simulator, in virtual time.
 
-The recordings come with their own replay and compare tools. Those wait in real seconds; here their
-clock, sleeps and timeouts are those of the simulated hosts, so that half an hour takes a minute.
+The recordings come with their own replay and compare tools. Those wait in real seconds; here they
+and the simulated hosts share a clock that moves on when all of them wait (see ``lockstep``).
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import functools
 import importlib.util
-import json
 import os
-import socket
-import subprocess
 import sys
 import threading
 import time
 import types
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nova_aggregates.simulator import changes
+from nova_aggregates.simulator.builder import Plan
+from nova_aggregates.simulator.profile import BARE
+from nova_aggregates.simulator.server import Simulation
 from nova_aggregates.simulator.testing import free_place
+from tests.conformance.lockstep import Lockstep, Wire
 
 VARIABLE = "NOVA_AGGREGATES_XAPI_OBSERVED"
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,8 @@ PASSWORD = "observed"
 LETTERS = "ABCD"
 # Timelines whose recording stopped long before what the scenario, as it stands, waits for.
 CUT_SHORT = {("eject-timeline", "rejoin")}
-SHORTEST_TIMEOUT = 1.0  # real seconds: a busy machine is no silent host
+# One scenario asks every 10 ms for half a minute; less often it sees the same answers. In seconds.
+SHORTEST_PAUSE = 0.15
 
 
 def directory() -> Path | None:
@@ -41,105 +42,74 @@ def directory() -> Path | None:
 
 
 class Simulator:
-    """``nova-aggregates-simulator`` in a process of its own, moved through its control port."""
-
-    def __init__(self, port: int, plain_port: int, control_port: int, base: str) -> None:
-        self.plain_port = plain_port
-        self.urls = [f"https://{base[:-1]}{n + 1}:{port}" for n in range(len(LETTERS))]
-        self._control = f"http://127.0.0.1:{control_port}"
-
-    def post(self, path: str, **given: Any) -> Any:
-        body = json.dumps(given).encode()
-        request = urllib.request.Request(self._control + path, body, method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-
-@contextlib.contextmanager
-def running_simulator() -> Iterator[Simulator]:
     """Four fresh hosts like the recorded ones; the fourth has a CPU of another vendor."""
-    base, (port, plain_port) = free_place()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        control_port = probe.getsockname()[1]
-    arguments = {
-        "--hosts": len(LETTERS),
-        "--base-address": base,
-        "--port": port,
-        "--plain-port": plain_port,
-        "--control-port": control_port,
-        "--profile": "bare",
-        "--password": PASSWORD,
-        "--other-vendor": len(LETTERS),
-    }
-    command = [sys.executable, "-m", "nova_aggregates.simulator"]
-    command += [str(word) for pair in arguments.items() for word in pair]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline().strip() == "ready"
-        yield Simulator(port, plain_port, control_port, base)
-    finally:
-        process.terminate()
-        process.wait(30)
 
-
-class Scaled:
-    """The scale at which time passes for the tools."""
-
-    def __init__(self, scale: float) -> None:
-        self._scale = scale
-        self._then = (time.monotonic(), 0.0)
-
-    @property
-    def scale(self) -> float:
-        return self._scale
-
-    @scale.setter
-    def scale(self, value: float) -> None:
-        self._then = (time.monotonic(), self.now())
-        self._scale = value
-
-    def now(self) -> float:
-        real, scaled = self._then
-        return scaled + (time.monotonic() - real) * self._scale
-
-    def clock(self) -> types.SimpleNamespace:
-        return types.SimpleNamespace(
-            monotonic=self.now,
-            sleep=lambda seconds: time.sleep(seconds / self.scale),
-            time=time.time,
+    def __init__(self, lockstep: Lockstep) -> None:
+        base, (self.port, self.plain_port) = free_place()
+        self._lockstep = lockstep
+        plan = Plan(
+            hosts=len(LETTERS),
+            base_address=base,
+            password=PASSWORD,
+            profile=BARE,
+            shared_storage=False,
+            storage_of_pools=True,
+            other_vendor=(len(LETTERS) - 1,),
         )
+        lockstep.run(self._start(plan))
+        self.urls = [f"https://{m.address}:{self.port}" for m in self._simulation.site.machines]
 
-    def threads(self) -> types.SimpleNamespace:
-        scaled = self
-
-        class Event(threading.Event):
-            def wait(self, timeout: float | None = None) -> bool:
-                return super().wait(None if timeout is None else timeout / scaled.scale)
-
-        return types.SimpleNamespace(
-            Thread=threading.Thread, Event=Event, RLock=threading.RLock, Lock=threading.Lock
+    async def _start(self, plan: Plan) -> None:
+        self._simulation = Simulation(
+            plan, port=self.port, time_scale=1.0, plain_port=self.plain_port
         )
+        await self._simulation.start()
 
-    def timeout(self, seconds: float) -> float:
-        return max(seconds / self.scale, SHORTEST_TIMEOUT)
+    def stop(self) -> None:
+        self._lockstep.run(self._simulation.stop())
+
+    def reset(self) -> None:
+        self._lockstep.run(self._simulation.reset())
+
+    def fault(self, verb: str, host: str) -> None:
+        self._lockstep.run(changes.fault(self._simulation.site, verb, host))
+
+
+def clock(lockstep: Lockstep) -> types.SimpleNamespace:
+    """In place of the module time."""
+    return types.SimpleNamespace(
+        monotonic=lockstep.monotonic,
+        sleep=lambda seconds: lockstep.sleep(max(seconds, SHORTEST_PAUSE)),
+        time=time.time,
+    )
+
+
+def threads(lockstep: Lockstep) -> types.ModuleType:
+    """In place of the module threading."""
+    found = types.ModuleType("threading")
+    found.__dict__.update(threading.__dict__)
+    found.__dict__.update(Thread=lockstep.thread_class(), Event=lockstep.event)
+    return found
 
 
 class Tools:
     """The recordings' replay.py and compare.py, loaded once."""
 
-    def __init__(self, where: Path, scaled: Scaled) -> None:
+    def __init__(self, where: Path) -> None:
         self.where = where
         sys.dont_write_bytecode = True
         self.replay: Any = _load("replay", where / "tools" / "replay.py")
         self.compare: Any = _load("compare", where / "tools" / "compare.py")
-        self.replay.time = scaled.clock()
-        self.replay.threading = scaled.threads()
-        for path in sorted((where / "scenarios").glob("*.py")):
-            module = _load(path.stem, path)
-            module.time = scaled.clock()
+        self._scenarios = [
+            _load(path.stem, path) for path in sorted((where / "scenarios").glob("*.py"))
+        ]
         self.recorded: dict[str, list[dict[str, Any]]] = self.compare.load(str(where / "recorded"))
+
+    def run_in(self, lockstep: Lockstep, taking_part: types.ModuleType) -> None:
+        """From now on the tools' time is that of the simulated hosts."""
+        self.replay.time, self.replay.threading = clock(lockstep), taking_part
+        for module in self._scenarios:
+            module.time = clock(lockstep)
 
     @property
     def names(self) -> list[str]:
@@ -148,11 +118,6 @@ class Tools:
         return sorted(
             self.recorded, key=lambda n: (known[n]["leaves"] == "dirty", known[n]["needs"], n)
         )
-
-    def seconds(self, name: str) -> float:
-        """How long the recording took."""
-        steps = self.recorded[name][0]["steps"]
-        return max(s.get("at", 0) + s.get("took", 0) for s in steps) / 1000
 
     def differences(self, name: str, new: dict[str, Any]) -> list[tuple[Any, ...]]:
         options = argparse.Namespace(values="shape", timing=False, blink=1500)
@@ -185,54 +150,47 @@ def _load(name: str, path: Path) -> types.ModuleType:
 class Replayer:
     """Runs scenarios one after the other against one simulated site."""
 
-    def __init__(self, tools: Tools, simulator: Simulator, scaled: Scaled) -> None:
+    def __init__(self, tools: Tools, simulator: Simulator, lockstep: Lockstep) -> None:
         self.tools = tools
         self._simulator = simulator
-        self._scaled = scaled
+        self._wire = Wire(lockstep)
+        self._threading = threads(lockstep)
+        tools.run_in(lockstep, self._threading)
         replay = tools.replay
         replay.subprocess = types.SimpleNamespace(run=self._command, DEVNULL=None)
-        replay.socket = types.SimpleNamespace(
-            create_connection=self._connect, timeout=socket.timeout
-        )
         pairs = zip(LETTERS, simulator.urls, strict=True)
         hosts = [replay.Host(letter, url) for letter, url in pairs]
         for host in hosts:
-            host.connection = self._connection(host)
+            host.connection = functools.partial(
+                self._wire.connection, host.addr, simulator.plain_port
+            )
+            host.raw = functools.partial(self._raw, host.addr, host.port)
         self._world = replay.Site(hosts, "root", PASSWORD, fault="fault")
         self._runner = replay.Runner(self._world, reset="reset")
 
-    def run(self, name: str, scale: float) -> dict[str, Any]:
-        self._scaled.scale = scale
-        self._simulator.post("/time-scale", scale=scale)
+    def run(self, name: str) -> dict[str, Any]:
         scenario = self.tools.replay.SCENARIOS[name]
-        recorded: dict[str, Any] = self._runner.run(scenario)
+        real = sys.modules["threading"]
+        sys.modules["threading"] = self._threading  # for a scenario that imports it by itself
+        try:
+            recorded: dict[str, Any] = self._runner.run(scenario)
+        finally:
+            sys.modules["threading"] = real
         return recorded
-
-    def start_afresh(self) -> None:
-        """The next scenario begins with a reset."""
-        self._runner.state = "dirty"
 
     def _command(self, arguments: list[str], **_: Any) -> types.SimpleNamespace:
         if arguments[0] == "reset":
-            self._simulator.post("/reset")
+            self._simulator.reset()
         else:
-            self._simulator.post("/fault", verb=arguments[1], host=arguments[2])
+            self._simulator.fault(arguments[1], arguments[2])
         return types.SimpleNamespace(returncode=0)
 
-    def _connection(self, host: Any) -> Callable[[float], Any]:
-        original = type(host).connection
-
-        def connection(timeout: float) -> Any:
-            return original(host, self._scaled.timeout(timeout))
-
-        return connection
-
-    def _connect(self, address: tuple[str, int], timeout: float) -> socket.socket:
+    def _raw(
+        self, address: str, port: int, data: bytes, timeout: float = 30, plain: bool = False
+    ) -> tuple[bytes, bytes]:
         """Port 80 is not to be had by everybody: the simulator's plain port stands for it."""
-        host, port = address
-        if port == 80:
-            port = self._simulator.plain_port
-        return socket.create_connection((host, port), self._scaled.timeout(timeout))
+        port = self._simulator.plain_port if plain else port
+        return self._wire.exchange(address, port, data, timeout, tls=not plain)
 
 
 def describe(differences: list[tuple[Any, ...]]) -> str:
