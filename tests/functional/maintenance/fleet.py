@@ -100,6 +100,11 @@ class Fleet:
                     xenapi.VM.hard_shutdown(ref)
                 xenapi.VM.destroy(ref)
 
+    def live(self, name: str) -> bool:
+        with self.session() as xenapi:
+            metrics = xenapi.host.get_metrics(self.host_ref(xenapi, name))
+            return bool(xenapi.host_metrics.get_live(metrics))
+
     # Requests
 
     def begin(self, host: str, **wish: Any) -> str:
