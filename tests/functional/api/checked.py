@@ -22,6 +22,7 @@ from nova_aggregates.api.validation import FORMATS
 
 ROUTER, ROOT = Router(COMPUTE), Router(VERSIONS)
 PREFIXES = ("/v1.1", "/v2.1", "/v2")
+FOR_MACHINES = ("/healthcheck", "/metrics")  # no part of the API
 
 
 class Checked:
@@ -39,7 +40,7 @@ class Checked:
         answer = self._application(environ, start)
         status, headers = begun[0]
         kind = {name.lower(): value for name, value in headers}.get("content-type", "")
-        if kind.startswith("text/event-stream"):
+        if kind.startswith("text/event-stream") or path.startswith(FOR_MACHINES):
             start_response(status, headers)
             return answer
         body = b"".join(answer)
