@@ -64,12 +64,12 @@ retry_delay = 0.2
 poll_interval = 0.02
 role_change_window = {fuse}
 disabled_grace = 0.5
-outage_deadline = 10
+outage_deadline = 20
 join_deadline = 20
 eject_deadline = 20
 handover_deadline = 20
 call_timeout = 10
-connect_timeout = 2
+connect_timeout = 5
 """
 # A simulated host restarts 10 virtual seconds after it agreed: 20 ms at a time scale of 500.
 FUSE = 0.4
