@@ -540,3 +540,11 @@ class HostGoal:
     status: HostStatus
     maintenance_mode: MaintenanceMode
     operation: Operation | None  # None: nothing to do
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServiceGoal:
+    """A service as it was asked to become, and the operation that makes it so."""
+
+    service: Service
+    operation: Operation | None  # None: the host is in no pool, or only the record changed

@@ -14,6 +14,7 @@ from nova_aggregates.flows.work import Work
 from nova_aggregates.objects import HostStatus, MaintenanceMode
 from nova_aggregates.xenapi.types import HostView
 
+BY_REQUEST = "by request"  # where there is no room for a reason
 OTHERS = "maintenance by another tool"
 
 
@@ -63,7 +64,8 @@ class SetService(ServiceStep):
             work.managers.hosts.set_status(host.id, HostStatus.ENABLED)
         else:
             disable(work, facts.host_uuid)
-            work.managers.hosts.set_status(host.id, HostStatus.DISABLED, "by request")
+            reason = work.operation.parameters.get("reason", BY_REQUEST)
+            work.managers.hosts.set_status(host.id, HostStatus.DISABLED, reason)
 
 
 class LookAtMaintenance(Learn):

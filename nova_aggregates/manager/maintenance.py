@@ -205,15 +205,26 @@ class MaintenanceManager:
         return done.answer
 
 
+def require_no_maintenance(host: Row) -> None:
+    """Do nothing when the host may be enabled.
+
+    :raises HostGoalContradictory: it is in maintenance.
+    """
+    if host.maintenance_mode == MaintenanceMode.ON:
+        raise HostGoalContradictory(
+            host=host.name, reason="it is in maintenance; end that with maintenance_mode disable"
+        )
+
+
 def _lock(connection: Connection, name: str) -> tuple[Row, Row]:
     """The host and the pool aggregate that it is in, held."""
     host = hosts.by_name(connection, name, locked=True)
     if host is None:
         raise HostNotFound(host=name)
-    for mine in members.of_host(connection, host.id):
-        if mine.kind == AggregateKind.POOL:
-            return host, membership.lock_live(connection, mine.aggregate_id)
-    raise HostInNoPool(host=name)
+    row = membership.pool_of(connection, host)
+    if row is None:
+        raise HostInNoPool(host=name)
+    return host, row
 
 
 def _require_sense(host: Row, maintenance: bool | None, enabled: bool | None) -> None:
@@ -224,10 +235,8 @@ def _require_sense(host: Row, maintenance: bool | None, enabled: bool | None) ->
             else "its guests cannot come back to a host that is disabled"
         )
         raise HostGoalContradictory(host=host.name, reason=reason)
-    if maintenance is None and enabled and host.maintenance_mode == MaintenanceMode.ON:
-        raise HostGoalContradictory(
-            host=host.name, reason="it is in maintenance; end that with maintenance_mode disable"
-        )
+    if maintenance is None and enabled:
+        require_no_maintenance(host)
 
 
 def _wanted(

@@ -60,6 +60,14 @@ def lock_host_and_aggregate(
     return host, row
 
 
+def pool_of(connection: Connection, host: Row) -> Row | None:
+    """The row of the pool aggregate that a locked host is in, held."""
+    for membership in members.of_host(connection, host.id):
+        if membership.kind == AggregateKind.POOL:
+            return lock_live(connection, membership.aggregate_id)
+    return None
+
+
 def answer(connection: Connection, aggregate_id: int) -> Aggregate:
     """The aggregate as it is now; last in a transaction that changed it."""
     found = shelf.fetch(connection, aggregate_id)

@@ -11,12 +11,25 @@ from typing import Any
 from oslo_config import cfg
 from sqlalchemy.engine import Connection, Row
 
-from nova_aggregates.db import aggregates, hosts, members
+from nova_aggregates.db import aggregates, hosts, members, operations
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.db.engine import Database
 from nova_aggregates.exceptions import ServiceNotFound
+from nova_aggregates.manager import idempotency, membership
 from nova_aggregates.manager.hosts import forget
-from nova_aggregates.objects import Host, HostStatus, Requester, Service, ZoneRule
+from nova_aggregates.manager.maintenance import require_no_maintenance
+from nova_aggregates.manager.states import settle
+from nova_aggregates.objects import (
+    Action,
+    Host,
+    HostStatus,
+    Once,
+    Operation,
+    Requester,
+    Service,
+    ServiceGoal,
+    ZoneRule,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -78,36 +91,53 @@ class ServiceManager:
         return self._database.query(work)
 
     def change(
-        self, requester: Requester, rule: ZoneRule, key: int | str, change: ServiceChange
-    ) -> Service:
+        self,
+        requester: Requester,
+        rule: ZoneRule,
+        key: int | str,
+        change: ServiceChange,
+        *,
+        once: Once | None = None,
+    ) -> ServiceGoal:
         """Enable, disable, force down or let up again.
 
-        :raises ServiceNotFound: there is none.
-        """
-        values: dict[str, Any] = {}
-        if change.status is not None:
-            values.update(status=change.status, status_reason=change.reason)
-        if change.forced_down is not None:
-            values.update(forced_down=change.forced_down)
+        The status of a host in a pool is XenServer's: an operation sets it there, and notes it when
+        it is so. Everything else is a change of records, done at once.
 
-        def work(connection: Connection) -> Service:
+        :raises ServiceNotFound: there is none.
+        :raises HostGoalContradictory: it is in maintenance, and so cannot be enabled.
+        """
+
+        def work(connection: Connection) -> ServiceGoal:
             row = find(connection, key, locked=True)
             if row is None:
                 raise ServiceNotFound(service=key)
-            hosts.change(connection, row.id, **values, updated_at=utcnow())
+            status, operation = _status(change), None
+            pool = membership.pool_of(connection, row) if status else None
+            if pool is not None:
+                operation = _queue(connection, requester, row, pool, change)
+            values: dict[str, Any] = {} if pool is not None else dict(status)
+            if change.forced_down is not None:
+                values.update(forced_down=change.forced_down)
+            if values:
+                hosts.change(connection, row.id, **values, updated_at=utcnow())
             aggregates.bump_generation(connection)
-            changed = hosts.host_of(hosts.by_id(connection, row.id))
-            return self.of_hosts(connection, rule, [changed])[0]
+            host = hosts.host_of(hosts.by_id(connection, row.id))
+            goal = dataclasses.replace(host, **status)
+            return ServiceGoal(self.of_hosts(connection, rule, [goal])[0], operation)
 
-        service = self._database.run(work)
-        LOG.info(
-            "service.changed host=%s status=%s forced_down=%s request_id=%s",
-            service.host.name,
-            service.host.status,
-            service.host.forced_down,
-            requester.request_id,
-        )
-        return service
+        done = idempotency.run(self._database, work, once)
+        service, operation = done.answer.service, done.answer.operation
+        if not done.replayed:
+            LOG.info(
+                "service.changed host=%s status=%s forced_down=%s operation=%s request_id=%s",
+                service.host.name,
+                service.host.status,
+                service.host.forced_down,
+                operation.uuid if operation else "-",
+                requester.request_id,
+            )
+        return done.answer
 
     def delete(self, requester: Requester, key: int | str) -> None:
         """Forget the host. It leaves its labels; a pool it must have left before, because that is
@@ -161,3 +191,26 @@ def find(connection: Connection, key: int | str, *, locked: bool = False) -> Row
     if isinstance(key, int):
         return hosts.by_id(connection, key, locked=locked)
     return hosts.by_uuid(connection, key, locked=locked)
+
+
+def _status(change: ServiceChange) -> dict[str, Any]:
+    if change.status is None:
+        return {}
+    return {"status": change.status, "status_reason": change.reason}
+
+
+def _queue(
+    connection: Connection, requester: Requester, host: Row, pool: Row, change: ServiceChange
+) -> Operation:
+    """:raises HostGoalContradictory: it is in maintenance, and so cannot be enabled."""
+    enabled = change.status is HostStatus.ENABLED
+    parameters: dict[str, Any] = {"enabled": enabled}
+    if enabled:
+        require_no_maintenance(host)
+    else:
+        parameters["reason"] = change.reason
+    operation = operations.insert(
+        connection, requester, Action.SET_STATUS, pool.id, host=host, parameters=parameters
+    )
+    settle(connection, pool)
+    return operation

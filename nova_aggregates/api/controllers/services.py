@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nova_aggregates.api.call import Call, Reply
+from nova_aggregates.api.call import Call, Reply, accepted
 from nova_aggregates.api.controllers.ids import service_key, zone_rule
 from nova_aggregates.api.faults import Fault
 from nova_aggregates.api.microversion import Version
@@ -15,7 +15,7 @@ from nova_aggregates.api.text import is_name
 from nova_aggregates.api.views import services as views
 from nova_aggregates.exceptions import HostNotFound
 from nova_aggregates.manager.services import ServiceChange
-from nova_aggregates.objects import HostStatus
+from nova_aggregates.objects import HostStatus, ServiceGoal
 
 BY_UUID = Version(2, 53)
 FORCED_DOWN = Version(2, 11)
@@ -56,8 +56,8 @@ def _update_by_uuid(call: Call) -> Reply:
         reason=reason,
         forced_down=_flag(body["forced_down"]) if "forced_down" in body else None,
     )
-    changed = call.deployment.services.change(call.requester, zone_rule(call), key, change)
-    return Reply(views.show(changed, call.version))
+    goal = _set(call, key, change, body)
+    return accepted(views.show(goal.service, call.version), goal.operation)
 
 
 def _update_by_name(call: Call) -> Reply:
@@ -69,10 +69,15 @@ def _update_by_name(call: Call) -> Reply:
     if not is_name(body["host"]):
         raise HostNotFound(host=body["host"])
     host = call.deployment.hosts.show(body["host"])
-    changed = call.deployment.services.change(call.requester, zone_rule(call), host.id, change)
-    if action == "force-down":
-        return Reply(views.forced_down(changed))
-    return Reply(views.status_set(changed))
+    goal = _set(call, host.id, change, body)
+    view = views.forced_down if action == "force-down" else views.status_set
+    return accepted(view(goal.service), goal.operation)
+
+
+def _set(call: Call, key: int | str, change: ServiceChange, body: dict[str, Any]) -> ServiceGoal:
+    return call.deployment.services.change(
+        call.requester, zone_rule(call), key, change, once=call.once(body)
+    )
 
 
 def _change(action: str, body: dict[str, Any], version: Version) -> ServiceChange:

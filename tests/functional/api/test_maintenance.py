@@ -43,6 +43,26 @@ def test_the_goal_and_the_operation(
     assert operation["state"] == "queued"
 
 
+def test_services_of_members_are_changed_by_an_operation(member: Client) -> None:
+    wish = {"host": "host1", "binary": "nova-compute"}
+    body = {**wish, "disabled_reason": "broken fan"}
+    answer = member.send("PUT", "/os-services/disable-log-reason", body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"service": {**body, "status": "disabled"}}
+    uuid = answer.headers["X-Operation-Id"]
+    operation = member.good("GET", f"/os-operations/{uuid}")["operation"]
+    assert (operation["action"], operation["host"]) == ("set_status", "host1")
+    assert operation["parameters"] == {"enabled": False, "reason": "broken fan"}
+    (told,) = member.good("GET", "/os-services?host=host1")["services"]
+    assert told["disabled_reason"] is None, "not before it is so"
+    answer = member.send("PUT", "/os-services/enable", wish)
+    assert answer.json() == {"service": {**wish, "status": "enabled"}}
+    assert answer.headers["X-Operation-Id"] != uuid
+    alone = member.send("PUT", "/os-services/disable", {**wish, "host": "host2"})
+    assert alone.status_code == 200
+    assert "X-Operation-Id" not in alone.headers
+
+
 def test_the_wish_is_kept_with_the_operation(member: Client) -> None:
     wish = {"concurrency": 5, "network": "Storage", "policy": "shutdown_and_restart"}
     answer = member.send("PUT", "/os-hosts/host1", {"maintenance_mode": "enable", **wish})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
 
+from nova_aggregates.db import hosts
 from nova_aggregates.db.clock import utcnow
 from nova_aggregates.exceptions import (
+    HostGoalContradictory,
     HostInUse,
     HypervisorNoMatch,
     HypervisorNotFound,
@@ -16,12 +19,22 @@ from nova_aggregates.exceptions import (
 )
 from nova_aggregates.manager import HypervisorManager, ServiceManager
 from nova_aggregates.manager.services import ServiceChange
-from nova_aggregates.objects import Guest, HostStatus, Inventory, ZoneRule
+from nova_aggregates.objects import (
+    Action,
+    AggregateState,
+    Guest,
+    HostStatus,
+    Inventory,
+    MaintenanceMode,
+    Once,
+    ZoneRule,
+)
 from tests.functional.db.conftest import WHO, Site
 
 RULE = ZoneRule.AGGREGATES
 INVENTORY = Inventory(8, 2, 65536, 1024, 500, 20, 3, "XCP-ng 8.3", version="8.3.0")
 GUESTS = (Guest("u1", "web"), Guest("u2", "\N{SNOWMAN}"))
+BROKEN = ServiceChange(HostStatus.DISABLED, "broken fan")
 UNKNOWN = (999, 2**40, 0, "00000000-0000-0000-0000-000000000000", "x\0y")
 
 
@@ -87,22 +100,85 @@ class TestState:
         host = site.host("h1")
         see(site, "h1")
         change = ServiceChange(forced_down=True)
-        assert not services.change(WHO, RULE, host.uuid, change).up
+        assert not services.change(WHO, RULE, host.uuid, change).service.up
         see(site, "h1")
         assert not services.show(RULE, host.id).up
-        assert services.change(WHO, RULE, host.uuid, ServiceChange(forced_down=False)).up
+        assert services.change(WHO, RULE, host.uuid, ServiceChange(forced_down=False)).service.up
 
 
 class TestChange:
     def test_status_with_and_without_reason(self, site: Site, services: ServiceManager) -> None:
         host = site.host("h1")
-        enabled = services.change(WHO, RULE, host.id, ServiceChange(HostStatus.ENABLED))
-        assert (enabled.host.status, enabled.host.status_reason) == (HostStatus.ENABLED, None)
-        disabled = services.change(
-            WHO, RULE, host.id, ServiceChange(HostStatus.DISABLED, "broken fan")
+        goal = services.change(WHO, RULE, host.id, ServiceChange(HostStatus.ENABLED))
+        enabled = goal.service.host
+        assert goal.operation is None
+        assert (enabled.status, enabled.status_reason) == (HostStatus.ENABLED, None)
+        disabled = services.change(WHO, RULE, host.id, BROKEN).service.host
+        assert disabled.status_reason == "broken fan"
+        assert not disabled.forced_down
+        assert site.hosts.show("h1") == disabled
+
+    def test_the_status_of_a_member_is_for_an_operation_to_set(
+        self, site: Site, services: ServiceManager
+    ) -> None:
+        host = site.host("h1")
+        pool = site.aggregate("pool", "h1")
+        both = dataclasses.replace(BROKEN, forced_down=True)
+        goal = services.change(WHO, RULE, host.id, both)
+        told = goal.service.host
+        assert (told.status, told.status_reason) == (HostStatus.DISABLED, "broken fan")
+        kept = site.hosts.show("h1")
+        assert (kept.status_reason, kept.forced_down) == (None, True)
+        assert goal.operation is not None
+        assert site.aggregates.show(pool.id).state is AggregateState.CHANGING
+        taken = site.take_next(pool.id)
+        assert (taken.uuid, taken.action) == (goal.operation.uuid, Action.SET_STATUS)
+        assert taken.parameters == {"enabled": False, "reason": "broken fan"}
+        goal = services.change(WHO, RULE, host.id, ServiceChange(HostStatus.DISABLED))
+        assert goal.operation is not None
+        assert goal.operation.parameters == {"enabled": False, "reason": None}
+
+    def test_a_member_is_forced_down_at_once(self, site: Site, services: ServiceManager) -> None:
+        host = site.host("h1")
+        pool = site.aggregate("pool", "h1")
+        goal = services.change(WHO, RULE, host.id, ServiceChange(forced_down=True))
+        assert goal.operation is None
+        assert site.hosts.show("h1").forced_down
+        assert site.aggregates.show(pool.id).state is AggregateState.ACTIVE
+
+    def test_the_status_of_a_host_in_a_label_is_a_record(
+        self, site: Site, services: ServiceManager
+    ) -> None:
+        host = site.host("h1")
+        label = {"hypervisor_pool": "false"}
+        made = site.aggregates.create(WHO, name="l", availability_zone=None, metadata=label)
+        site.aggregates.add_host(WHO, made.id, "h1")
+        assert services.change(WHO, RULE, host.id, BROKEN).operation is None
+        assert site.hosts.show("h1").status_reason == "broken fan"
+
+    def test_nobody_is_enabled_in_maintenance(self, site: Site, services: ServiceManager) -> None:
+        host = site.host("h1")
+        pool = site.aggregate("pool", "h1")
+        mode = MaintenanceMode.ON
+        site.database.run(lambda c: hosts.change(c, host.id, maintenance_mode=mode))
+        change = ServiceChange(HostStatus.ENABLED, forced_down=True)
+        with pytest.raises(HostGoalContradictory, match="it is in maintenance"):
+            services.change(WHO, RULE, host.id, change)
+        assert not site.hosts.show("h1").forced_down, "all of it or nothing"
+        assert site.aggregates.show(pool.id).state is AggregateState.ACTIVE
+        services.change(WHO, RULE, host.id, ServiceChange(forced_down=True))
+        assert services.change(WHO, RULE, host.id, BROKEN).operation is not None
+
+    def test_the_same_request_twice_is_one_operation(
+        self, site: Site, services: ServiceManager
+    ) -> None:
+        host = site.host("h1")
+        site.aggregate("pool", "h1")
+        once = Once(key="k", scope="s", digest="d")
+        first, second = (
+            services.change(WHO, RULE, host.id, BROKEN, once=once) for _time in range(2)
         )
-        assert disabled.host.status_reason == "broken fan"
-        assert not disabled.host.forced_down
+        assert first == second
 
     @pytest.mark.parametrize("key", UNKNOWN)
     def test_unknown_services(self, site: Site, services: ServiceManager, key: int | str) -> None:

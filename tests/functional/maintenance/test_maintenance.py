@@ -6,8 +6,11 @@ import pytest
 
 from nova_aggregates.exceptions import HostNotInMaintenance
 from nova_aggregates.flows import xencenter
-from nova_aggregates.objects import Action, HostStatus, MaintenanceMode, OperationState
+from nova_aggregates.manager import ServiceManager
+from nova_aggregates.manager.services import ServiceChange
+from nova_aggregates.objects import Action, HostStatus, MaintenanceMode, OperationState, ZoneRule
 from tests.functional.maintenance.fleet import Fleet
+from tests.unit.flows.bench import WHO
 
 
 def test_into_maintenance_and_back(fleet: Fleet) -> None:
@@ -39,6 +42,26 @@ def test_into_maintenance_and_back(fleet: Fleet) -> None:
     kept = fleet.bench.managers.hosts.show("host2")
     assert (kept.maintenance_mode, kept.status) == (MaintenanceMode.OFF, HostStatus.ENABLED)
     assert fleet.bench.managers.upkeep.placements(kept.id) == []
+
+
+def test_a_service_is_disabled_where_it_counts(fleet: Fleet) -> None:
+    services = ServiceManager(fleet.bench.database, down_time=60, default_zone="nova")
+    number = fleet.bench.managers.hosts.show("host2").id
+
+    def change(status: HostStatus, reason: str | None = None) -> None:
+        wish = ServiceChange(status, reason)
+        goal = services.change(WHO, ZoneRule.AGGREGATES, number, wish)
+        fleet.bench.succeeded(fleet._queued(goal.operation), seconds=60)
+
+    for reason in ("broken fan", None):
+        change(HostStatus.DISABLED, reason)
+        assert not fleet.host("host2")["enabled"]
+        kept = fleet.bench.managers.hosts.show("host2")
+        assert (kept.status, kept.status_reason) == (HostStatus.DISABLED, reason)
+    change(HostStatus.ENABLED)
+    assert fleet.host("host2")["enabled"]
+    kept = fleet.bench.managers.hosts.show("host2")
+    assert (kept.status, kept.status_reason) == (HostStatus.ENABLED, None)
 
 
 def test_the_master_hands_its_role_over_first(fleet: Fleet) -> None:
