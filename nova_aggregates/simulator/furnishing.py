@@ -188,10 +188,19 @@ def _virtual_usb(db: Database, vm: str, host: str) -> None:
 
 
 def _virtual_function(db: Database, vm: str, host: str) -> None:
-    """A network that exists on one host's card only."""
+    """A network of virtual functions that exists on one host's card only."""
     network = db.create("network", name_label="SR-IOV network", bridge="xapi-sriov", managed=True)
-    db.create("PIF", device="eth1", network=network, host=host, VLAN=-1, currently_attached=True)
+    add_virtual_functions(db, network, host)
     db.create("VIF", VM=vm, network=network, device="1", MTU=1500)
+
+
+def add_virtual_functions(db: Database, network: str, host: str) -> str:
+    """The card of this host that the network's virtual functions are on: the logical PIF."""
+    known = {"device": "eth1", "host": host, "VLAN": -1, "currently_attached": True}
+    card = db.create("PIF", **known, physical=True)
+    logical = db.create("PIF", **known, network=network)
+    db.create("network_sriov", physical_PIF=card, logical_PIF=logical)
+    return logical
 
 
 DEVICES = {

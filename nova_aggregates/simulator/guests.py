@@ -253,7 +253,11 @@ def power_state_reset(call: Call, vm: str) -> None:
 @api("VM.destroy")
 def destroy(call: Call, vm: str) -> None:
     vm_lifecycle.assert_allowed(call.db, vm, "destroy")
-    db = call.db
+    remove(call.db, vm)
+
+
+def remove(db: Database, vm: str) -> None:
+    """The guest's record and those that are nothing without it; its disks stay."""
     record = db.get("VM", vm)
     for cls, refs in (("VBD", record["VBDs"]), ("VIF", record["VIFs"])):
         for ref in list(refs):

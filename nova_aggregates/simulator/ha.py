@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from nova_aggregates.simulator import binpack, placement
+from nova_aggregates.simulator import agility, binpack, placement
 from nova_aggregates.simulator.binpack import Configuration
 from nova_aggregates.simulator.database import Database, Record
 from nova_aggregates.simulator.errors import ApiError
@@ -44,34 +44,6 @@ def protected_guests(db: Database) -> list[str]:
     return [ref for ref, vm in db.find("VM") if protected(vm)]
 
 
-def is_agile(db: Database, vm: str) -> bool:
-    """Could the guest run on any enabled host, as far as its devices go?"""
-    record = db.get("VM", vm)
-    if record["VGPUs"] or record["VUSBs"] or record["attached_PCIs"]:
-        return False
-    enabled = {h for h, r in db.find("host") if r["enabled"]}
-    for vbd in record["VBDs"]:
-        disk = db.get("VBD", vbd)
-        vdi = db.peek("VDI", disk["VDI"])
-        if vdi is not None and not disk["empty"] and not _shared_sr(db, vdi["SR"], enabled):
-            return False
-    networks = (db.get("VIF", vif)["network"] for vif in record["VIFs"])
-    return all(_shared_network(db, network, enabled) for network in networks)
-
-
-def _shared_sr(db: Database, sr: str, enabled: set[str]) -> bool:
-    record = db.get("SR", sr)
-    pbds = [db.get("PBD", p) for p in record["PBDs"]]
-    return bool(record["shared"]) and enabled <= {
-        p["host"] for p in pbds if p["currently_attached"]
-    }
-
-
-def _shared_network(db: Database, network: str, enabled: set[str]) -> bool:
-    record = db.peek("network", network)
-    return record is None or enabled <= {db.get("PIF", p)["host"] for p in record["PIFs"]}
-
-
 def live_hosts(db: Database, change: Change = NO_CHANGE) -> list[str]:
     """Enabled, alive and not to be disabled in thought; in a fixed order."""
     found = []
@@ -102,7 +74,7 @@ def status(site: Site, db: Database, failures: int, change: Change = NO_CHANGE) 
     alive = live_hosts(db, change)
     room = {h: _room(site, db, h, change) for h in alive}
     where = {vm: _accounted(db, vm, alive, change) for vm in wanted}
-    agile = [vm for vm in wanted if is_agile(db, vm)]
+    agile = [vm for vm in wanted if agility.is_agile(db, vm)]
     if not _seat_bound(site, db, [vm for vm in wanted if vm not in agile], where, room):
         return Status.NONE
     sizes = {vm: most(db.get("VM", vm)) for vm in agile}

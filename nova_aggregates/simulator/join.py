@@ -7,18 +7,16 @@ from nova_aggregates.simulator import (
     join_checks,
     join_import,
     lifecycle,
-    sessions,
+    remote_login,
 )
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
-from nova_aggregates.simulator.errors import ApiError, ProcessGone, internal, ocaml_failure
+from nova_aggregates.simulator.errors import ApiError, internal, ocaml_failure
 from nova_aggregates.simulator.join_checks import Side
-from nova_aggregates.simulator.machine import Machine, Phase, Power, Process
+from nova_aggregates.simulator.machine import Machine, Process
 from nova_aggregates.simulator.pool_operations import pool_operation
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# In the networks simulated here the last address is a router: a machine without a XenAPI server.
-ROUTER = ".254"
+NAMES_MISSING_CERTIFICATE = (26, 16)  # the build that it came with
 
 
 @api("pool.join")
@@ -34,16 +32,19 @@ async def join_force(call: Call, address: str, user: str, password: str) -> None
 async def _join(call: Call, address: str, user: str, password: str, *, force: bool) -> None:
     if call.db.get("host", call.db.master)["license_params"].get("restrict_pooling") == "true":
         raise ApiError("LICENCE_RESTRICTION")
-    remote = await connect(call.machine, address)
-    await log_in(remote, user, password)
+    remote = await remote_login.connect(call.machine, address)
+    await remote_login.log_in(remote, user, password)
     call.process.joining, call.process.met_joiner = True, False
     try:
-        await _check_and_enter(call, remote, address, force=force)
+        await _check(call, remote, force=force)
+        await _meet(call, remote)
+        await remote_login.log_in(remote, user, password)
+        await _enter(call, remote, address)
     finally:
         call.process.joining = False
 
 
-async def _check_and_enter(call: Call, remote: Process, address: str, *, force: bool) -> None:
+async def _check(call: Call, remote: Process, *, force: bool) -> None:
     timings = call.machine.profile.timings
     await call.clock.sleep(timings.checks / 3)
     remote_db = _database(remote)
@@ -58,7 +59,6 @@ async def _check_and_enter(call: Call, remote: Process, address: str, *, force: 
         )
     )
     await call.clock.sleep(timings.checks * 2 / 3)
-    await _enter(call, remote, address)
 
 
 def _database(remote: Process) -> Database:
@@ -67,14 +67,31 @@ def _database(remote: Process) -> Database:
     return remote.db
 
 
-async def _enter(call: Call, remote: Process, address: str) -> None:
-    """Steps 4 to 10: certificates, records, storage, role."""
+async def _meet(call: Call, remote: Process) -> None:
+    """Step 4: from now on both sides trust each other, so the second login is a verified one.
+
+    Raises POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE, which pool.certificate_sync cures.
+    """
     machine, clock, timings = call.machine, call.clock, call.machine.profile.timings
     db = _database(remote)
     _assert_settled(call.process, remote, db)
     async with pool_operation(db, clock, "exchange_certificates_on_join"):
         await clock.sleep(timings.exchange / 3)
+        _assert_master_is_trusted(call, remote)
         exchange_certificates(machine, db)
+
+
+def _assert_master_is_trusted(call: Call, remote: Process) -> None:
+    """Is the master's own certificate among those that it hands out?"""
+    disk = remote.machine.disk
+    if call.level.since(*NAMES_MISSING_CERTIFICATE) and disk.certificate_id not in disk.trusted:
+        raise ApiError("POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE", disk.uuid)
+
+
+async def _enter(call: Call, remote: Process, address: str) -> None:
+    """Steps 6 to 10: more certificates, records, storage, role."""
+    machine, clock, timings = call.machine, call.clock, call.machine.profile.timings
+    db = _database(remote)
     await clock.sleep(timings.exchange / 3)
     async with pool_operation(db, clock, "exchange_ca_certificates_on_join"):
         await clock.sleep(timings.exchange / 3)
@@ -101,47 +118,6 @@ def _assert_settled(own: Process, remote: Process, db: Database) -> None:
         remote.met_joiner = True
     if remote.joining or own.met_joiner:
         raise ApiError("HOST_OFFLINE", db.master)
-
-
-async def connect(machine: Machine, address: str) -> Process:
-    """The toolstack behind the address, or the error that pool.join reports (observed)."""
-    target = address.strip()
-    timings = machine.profile.timings
-    if not target or "/" in target or ":" in target:
-        raise ApiError("JOINING_HOST_CONNECTION_FAILED")
-    if target in LOOPBACK and machine.site.by_address(target) is None:
-        remote: Machine | None = machine
-    else:
-        remote = machine.site.resolve(target)
-    if remote is None:
-        if not _is_address(target):
-            await machine.clock.sleep(timings.unresolvable)
-            raise ApiError("JOINING_HOST_CONNECTION_FAILED")
-        if target.endswith(ROUTER):
-            raise internal("Connection failed: connection refused.")
-    if remote is None or remote.power is Power.OFF or not remote.plugged:
-        await machine.clock.sleep(timings.no_route)
-        raise internal("Connection failed: no route to host.")
-    await remote.thawed.wait()
-    if remote.process is None:
-        raise internal("Connection failed: connection refused.")
-    return remote.process
-
-
-def _is_address(text: str) -> bool:
-    parts = text.split(".")
-    return len(parts) == 4 and all(p.isdigit() and int(p) < 256 for p in parts)
-
-
-async def log_in(remote: Process, user: str, password: str) -> None:
-    """The remote role counts before the password; its emergency error comes through as it is."""
-    if remote.phase is Phase.EMERGENCY and remote.emergency is not None:
-        raise remote.emergency
-    if not remote.is_master:
-        raise ApiError("HOST_IS_SLAVE", remote.master_address or "")
-    await sessions.check_password(remote.machine, user, password)
-    if remote.gone.is_set():
-        raise ProcessGone(remote.machine.address)
 
 
 def exchange_certificates(machine: Machine, db: Database) -> None:

@@ -61,7 +61,7 @@ def import_host(local: Database, remote: Database, machine: Machine) -> str:
     return host
 
 
-def _copy(remote: Database, cls: str, record: Record, **changes: Any) -> str:
+def copy_record(remote: Database, cls: str, record: Record, **changes: Any) -> str:
     """The record by uuid, or a new one with the same uuid and a reference of its own."""
     found = remote.first(cls, uuid=record["uuid"])
     if found is not None:
@@ -82,9 +82,9 @@ def _networks(local: Database, remote: Database) -> dict[str, str]:
             mapping[ref] = same[0]
         elif same is not None:
             bridge = networks.free_bridge(remote)
-            mapping[ref] = _copy(remote, "network", record, bridge=bridge)
+            mapping[ref] = copy_record(remote, "network", record, bridge=bridge)
         else:
-            mapping[ref] = _copy(remote, "network", record)
+            mapping[ref] = copy_record(remote, "network", record)
     return mapping
 
 
@@ -98,35 +98,51 @@ def _storages(local: Database, remote: Database, host: str) -> dict[str, str]:
     """Local repositories with their PBDs and disks. The tools are there already."""
     disks: dict[str, str] = {}
     for ref, record in local.find("SR", shared=False):
-        sr = _copy(remote, "SR", record)
+        sr = copy_record(remote, "SR", record)
         for _, plug in local.find("PBD", SR=ref):
-            _copy(remote, "PBD", plug, host=host, SR=sr, currently_attached=False)
+            copy_record(remote, "PBD", plug, host=host, SR=sr, currently_attached=False)
         for vdi, disk in local.find("VDI", SR=ref):
-            disks[vdi] = _copy(remote, "VDI", disk, SR=sr)
+            disks[vdi] = copy_record(remote, "VDI", disk, SR=sr)
     return disks
 
 
 def _interfaces(local: Database, remote: Database, host: str, networks: dict[str, str]) -> None:
     for _, pif in local.find("PIF", physical=True):
         metrics = local.peek("PIF_metrics", pif["metrics"])
-        copied = _copy(remote, "PIF_metrics", metrics) if metrics else NULL_REF
+        copied = copy_record(remote, "PIF_metrics", metrics) if metrics else NULL_REF
         network = networks.get(pif["network"], NULL_REF)
-        _copy(remote, "PIF", pif, host=host, network=network, metrics=copied)
+        copy_record(remote, "PIF", pif, host=host, network=network, metrics=copied)
 
 
 def _guests(
     local: Database, remote: Database, disks: dict[str, str], networks: dict[str, str]
 ) -> None:
     """Metadata of all guests and templates; default templates are there already."""
+    cards = {ref: networks.get(v["network"], NULL_REF) for ref, v in local.find("VIF")}
     for ref, vm in local.find("VM", is_control_domain=False):
         if vm["is_default_template"]:
             continue
-        metrics = local.peek("VM_metrics", vm["metrics"])
-        copied = _copy(remote, "VM_metrics", metrics) if metrics else NULL_REF
-        new = _copy(remote, "VM", vm, metrics=copied, affinity=NULL_REF, resident_on=NULL_REF)
-        for _, vbd in local.find("VBD", VM=ref):
-            disk = disks.get(vbd["VDI"], NULL_REF)
-            _copy(remote, "VBD", vbd, VM=new, VDI=disk, currently_attached=False)
-        for _, vif in local.find("VIF", VM=ref):
-            network = networks.get(vif["network"], NULL_REF)
-            _copy(remote, "VIF", vif, VM=new, network=network, currently_attached=False)
+        import_guest(local, remote, ref, disks, cards)
+
+
+def import_guest(
+    local: Database,
+    remote: Database,
+    vm: str,
+    disks: dict[str, str],
+    cards: dict[str, str],
+    **changes: str,
+) -> str:
+    """Its metadata, by uuid; ``disks`` are there by those here, ``cards`` networks by VIF."""
+    record = local.get("VM", vm)
+    metrics = local.peek("VM_metrics", record["metrics"])
+    copied = copy_record(remote, "VM_metrics", metrics) if metrics else NULL_REF
+    unbound = {"affinity": NULL_REF, "resident_on": NULL_REF, **changes}
+    new = copy_record(remote, "VM", record, metrics=copied, **unbound)
+    for _, vbd in local.find("VBD", VM=vm):
+        disk = disks.get(vbd["VDI"], NULL_REF)
+        copy_record(remote, "VBD", vbd, VM=new, VDI=disk, currently_attached=False)
+    for ref, vif in local.find("VIF", VM=vm):
+        network = cards.get(ref, NULL_REF)
+        copy_record(remote, "VIF", vif, VM=new, network=network, currently_attached=False)
+    return new

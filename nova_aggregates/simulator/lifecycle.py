@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from nova_aggregates.simulator import (
+    emergencies,
     guests,
     guidances,
     host_operations,
@@ -92,6 +93,8 @@ def power_off(machine: Machine, *, why: str = "power") -> None:
 
 
 async def start(machine: Machine, *, cold: bool) -> None:
+    if machine.disk.broken:
+        await emergencies.stay_broken(machine)
     if machine.disk.master_address is None:
         if not cold:
             await machine.listener.refuse()
@@ -240,12 +243,18 @@ async def _stay_ones_own_slave(machine: Machine) -> None:
 
 
 async def _stay_in_emergency(process: Process) -> None:
-    """An injected fault can keep a slave from ever getting through to its master."""
-    fault = process.machine.site.faults.emergency_of(process.machine.name)
+    """An injected fault or a newer release can keep a slave from getting through to its master."""
+    fault = _emergency_of(process.machine)
     while fault is not None:
         process.emergency = fault
         await process.machine.clock.sleep(POLL)
-        fault = process.machine.site.faults.emergency_of(process.machine.name)
+        fault = _emergency_of(process.machine)
+
+
+def _emergency_of(machine: Machine) -> ApiError | None:
+    version = records.software_version(machine).get("xapi_build", "")
+    newer = emergencies.newer_than_master(machine, version, _master(machine))
+    return machine.site.faults.emergency_of(machine.name) or newer
 
 
 def _master(machine: Machine) -> Database | None:

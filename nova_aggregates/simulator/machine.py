@@ -126,6 +126,7 @@ class Process:
         self.met_dead_member = False
         self.gone = asyncio.Event()
         self.proposal: tuple[str, float] | None = None  # a new master's address, since when
+        self.storage_migrations = 0  # that this host sends now
         self.legacy_events: Any = None  # the queue of event.next, once somebody registered
         self.on_end: list[Callable[[], None]] = []
         self.on_logout: list[Callable[[str], None]] = []

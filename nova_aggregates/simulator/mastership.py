@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_aggregates.simulator import lifecycle, proposals
+from nova_aggregates.simulator import handover, lifecycle
 from nova_aggregates.simulator.calls import Call, api
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError, internal
@@ -37,28 +37,16 @@ async def designate(call: Call, host: str) -> None:
         target = site.by_uuid(record["uuid"])
         if target is None:
             raise ApiError("HOST_OFFLINE", host)
-        _propose(target, db)
+        members = handover.propose(target, db)
         _assert_trusted(target, db)
         await call.clock.sleep(timings.eject)
         copy = db.clone()
+        failed = handover.commit(target, members, copy)
+    if failed:
+        target.live(lifecycle.restart(target))
+        raise ApiError("CANNOT_CONTACT_HOST", host)
     become_master(target, copy, host)
-    for _, machine in site.members(db):
-        if machine is not target:
-            machine.disk.master_address = target.address
-            machine.disk.backup = copy.clone()
-        lifecycle.light_fuse(machine, timings.fuse)
-
-
-def _propose(target: Machine, db: Database) -> None:
-    """Every member must agree; one that does not makes all of them forget it."""
-    processes = [m.process for _, m in target.site.members(db) if m.process is not None]
-    try:
-        for process in processes:
-            proposals.propose(process, target.address)
-    except ApiError:
-        for process in processes:
-            process.proposal = None
-        raise
+    lifecycle.light_fuse(target, timings.fuse)
 
 
 def _assert_trusted(target: Machine, db: Database) -> None:
@@ -78,6 +66,7 @@ def become_master(machine: Machine, db: Database, host: str) -> None:
     machine.disk.database = db
     machine.disk.backup = None
     machine.disk.taking_over = True
+    machine.disk.broken = False
 
 
 @api("pool.sync_database")
@@ -124,12 +113,13 @@ def emergency_transition(call: Call) -> None:
 def emergency_reset_master(call: Call, address: str) -> None:
     """Also "works" on a standalone master, and strands it (xapi_pool.ml)."""
     machine = call.machine
-    if machine.disk.master_address == address:
+    if machine.disk.master_address == address and not machine.disk.broken:
         return
     backup = machine.disk.backup
     if backup is not None and backup.pool_record["ha_enabled"]:
         raise ApiError("HA_IS_ENABLED")
     machine.disk.master_address = address
+    machine.disk.broken = False
     lifecycle.light_fuse(machine, machine.profile.timings.fuse)
 
 

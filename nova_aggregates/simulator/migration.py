@@ -16,8 +16,9 @@ from nova_aggregates.simulator import (
 from nova_aggregates.simulator.calls import Call, api, create_task
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import NULL_REF, ApiError, ProcessGone
-from nova_aggregates.simulator.values import new_ref
+from nova_aggregates.simulator.machine import Machine
 
+MOVES = ("pool_migrate", "migrate_send")
 TRANSFER_STEP = 0.25  # seconds after which the sharing is looked at again
 
 
@@ -89,8 +90,10 @@ async def _carry(call: Call, vm: str, source: str, host: str) -> None:
         site.history.move("move-began", db.get("VM", vm), *names)
         await call.clock.sleep(profile.guests.migrate_setup)
         if source != host:
-            await _transfer(call, vm, source, host)
-        _assert_still_running(db, vm)
+            size = placement.needed(db.get("VM", vm))
+            target = site.by_uuid(db.get("host", host)["uuid"])
+            await transfer(call, vm, source, host, target, size)
+        assert_still_running(db, vm)
         completing = create_task(db, call.clock, "VM.pool_migrate_complete", host)
         guests.settle(db, vm, host)
         site.history.move("moved", db.get("VM", vm), *names)
@@ -99,22 +102,23 @@ async def _carry(call: Call, vm: str, source: str, host: str) -> None:
             db.delete("task", completing)
 
 
-def _assert_still_running(db: Database, vm: str) -> None:
+def assert_still_running(db: Database, vm: str) -> None:
     """A guest that stopped on the way is not moved. Raises VM_BAD_POWER_STATE."""
     actual = db.get("VM", vm)["power_state"]
     if actual != "Running":
         raise ApiError("VM_BAD_POWER_STATE", vm, "running", actual.lower())
 
 
-async def _transfer(call: Call, vm: str, source: str, host: str) -> None:
-    """Memory over the wire; moves from one host at the same time share its bandwidth.
+async def transfer(
+    call: Call, vm: str, source: str, host: str, target: Machine | None, size: float
+) -> None:
+    """So many bytes over the wire; moves from one host at the same time share its bandwidth.
 
     Raises TASK_CANCELLED when somebody asked for that, VM_MIGRATE_FAILED when the destination
     is lost, CANNOT_CONTACT_HOST when the source is, and what a test injected for the guest.
     """
     site, db = call.machine.site, call.db
-    size = left = float(placement.needed(db.get("VM", vm)))
-    target = site.by_uuid(db.get("host", host)["uuid"])
+    left = size
     while left > 0:
         rate = call.machine.profile.guests.bandwidth / max(1, _leaving(db, source))
         pause = min(TRANSFER_STEP, left / rate)
@@ -135,21 +139,5 @@ def _leaving(db: Database, host: str) -> int:
     if db.peek("host", host) is None:
         return 0
     present = (db.get("VM", vm) for vm in placement.residents(db, host))
-    return sum("pool_migrate" in vm["current_operations"].values() for vm in present)
-
-
-@api("host.migrate_receive")
-def migrate_receive(call: Call, host: str, network: str, options: dict[str, str]) -> dict[str, str]:
-    """The destination description that VM.migrate_send and its check take."""
-    del options
-    record = call.db.get("host", host)
-    url = f"https://{record['address']}/"
-    return {
-        "SM": f"{url}services/SM?session_id={call.session_ref}",
-        "xenops": f"{url}services/xenops?session_id={call.session_ref}",
-        "host": host,
-        "network": network,
-        "session_id": call.session_ref,
-        "master": url,
-        "migration": new_ref(),
-    }
+    moves = ({*MOVES} & {*vm["current_operations"].values()} for vm in present)
+    return sum(map(bool, moves))

@@ -69,28 +69,37 @@ def assert_live(db: Database, host: str) -> None:
 
 
 def assert_can_boot_here(
-    site: Site, db: Database, vm: str, host: str, *, memory: bool = True, cpu: bool = True
+    site: Site,
+    db: Database,
+    vm: str,
+    host: str,
+    *,
+    memory: bool = True,
+    cpu: bool = True,
+    storage: bool = True,
 ) -> None:
     """assert_can_boot_here of xapi, in its order."""
     record, target = db.get("VM", vm), db.get("host", host)
     assert_live(db, host)
     if not target["enabled"] and record["resident_on"] != host:
         raise ApiError("HOST_DISABLED", host)
-    assert_hardware(db, vm, host)
+    assert_hardware(vm, record, host, target)
     if cpu:
         assert_cpu(db, vm, host)
-    assert_storage(db, vm, host)
+    if storage:
+        assert_storage(db, vm, host)
     assert_networks(db, vm, host)
     assert_devices(db, vm, host)
     if record["domain_type"] == "hvm" and not any(c[:3] == "hvm" for c in target["capabilities"]):
         raise ApiError("VM_HVM_REQUIRED", vm)
     if memory and record["resident_on"] != host:
-        assert_memory(site, db, vm, host)
+        assert_room(site, record, db, host)
     assert_pcpus(record, target)
 
 
-def assert_memory(site: Site, db: Database, vm: str, host: str) -> None:
-    wanted, available = needed(db.get("VM", vm)), free_memory(site, db, host)
+def assert_room(site: Site, vm: Record, db: Database, host: str) -> None:
+    """Of a guest that may be another pool's. Raises HOST_NOT_ENOUGH_FREE_MEMORY."""
+    wanted, available = needed(vm), free_memory(site, db, host)
     if wanted > available:
         raise ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(wanted), str(available))
 
@@ -102,9 +111,9 @@ def assert_pcpus(vm: Record, host: Record) -> None:
         raise ApiError("HOST_NOT_ENOUGH_PCPUS", str(vm["VCPUs_max"]), str(offered))
 
 
-def assert_hardware(db: Database, vm: str, host: str) -> None:
-    wanted = int(db.get("VM", vm)["hardware_platform_version"])
-    offered = [int(v) for v in db.get("host", host)["virtual_hardware_platform_versions"]]
+def assert_hardware(vm: str, record: Record, host: str, target: Record) -> None:
+    wanted = int(record["hardware_platform_version"])
+    offered = [int(v) for v in target["virtual_hardware_platform_versions"]]
     if wanted not in offered:
         raise ApiError(
             "VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION",

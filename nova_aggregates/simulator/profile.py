@@ -18,6 +18,7 @@ class Timings:
     session_hang: float = 4.5  # calls with a session hang at the start of that
     refused: float = 0.3
     emergency: float = 0.3
+    emergency_restart: float = 120.0  # of a toolstack that cannot go on; 60 to 180 at random there
     enable: float = 0.7  # from hello to enabled
     new_master_enable: float = 0.6
     new_master_patience: float = 60.0

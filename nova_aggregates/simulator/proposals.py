@@ -38,20 +38,24 @@ def abort_new_master(call: Call, address: str) -> None:
     call.process.proposal = None
 
 
-@api("host.commit_new_master")
-def commit_new_master(call: Call, address: str) -> None:
-    """Makes another host's slave of this one; to become a master takes the pool's own call."""
-    proposal = call.process.proposal
-    if proposal is None:
+def commit(process: Process, address: str) -> None:
+    """Raises HA_ABORT_NEW_MASTER when this host did not agree to that address."""
+    if process.proposal is None:
         text = f"Received commit_new_master({address}) but never received a proposal"
         raise ApiError("HA_ABORT_NEW_MASTER", text)
-    if proposal[0] != address:
+    if process.proposal[0] != address:
         text = (
             f"Received commit_new_master({address}) but previously received proposal for "
-            f"{proposal[0]}"
+            f"{process.proposal[0]}"
         )
         raise ApiError("HA_ABORT_NEW_MASTER", text)
-    machine = call.machine
+    machine = process.machine
     if address != machine.address:
         machine.disk.master_address = address
         lifecycle.light_fuse(machine, machine.profile.timings.fuse)
+
+
+@api("host.commit_new_master")
+def commit_new_master(call: Call, address: str) -> None:
+    """Makes another host's slave of this one; to become a master takes the pool's own call."""
+    commit(call.process, address)

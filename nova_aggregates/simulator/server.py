@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_aggregates.simulator import (
+    agility,
     builder,
     evacuation,
     events,
@@ -32,6 +33,7 @@ from nova_aggregates.simulator import (
     roles,
     security,
     sessions,
+    storage_motion,
     tasks,
     web,
 )
@@ -44,6 +46,7 @@ from nova_aggregates.simulator.site import Site
 
 # Importing these modules fills the table of methods.
 METHOD_MODULES = (
+    agility,
     eject_calls,
     evacuation,
     events,
@@ -65,6 +68,7 @@ METHOD_MODULES = (
     roles,
     security,
     sessions,
+    storage_motion,
     tasks,
 )
 

@@ -16,6 +16,8 @@ DEFAULT_FEATURES = {
     "VDI_DELETE": 1,
     "VDI_ATTACH": 1,
 }
+DISK_FEATURES = {**DEFAULT_FEATURES, "VDI_SNAPSHOT": 1, "VDI_MIRROR": 1}
+MIRRORED = ("ext", "lvm", "nfs", "lvmoiscsi")  # their disks can be moved while they are used
 SR_TYPES = ("ext", "lvm", "nfs", "iso", "udev", "lvmoiscsi")
 OPERATIONS = ["unplug", "plug", "pbd_create", "pbd_destroy", "forget", "vdi_clone", "scan"]
 TEMPLATES = ("Debian Bookworm 12", "Windows Server 2022", "Other install media")
@@ -67,7 +69,7 @@ def create_tools(db: Database, host: str) -> None:
 
 def create_managers(db: Database, machine: Machine) -> None:
     """SM records; a host that lacks a type or a feature of its pool cannot join it."""
-    features = {t: dict(DEFAULT_FEATURES) for t in SR_TYPES}
+    features = {t: dict(DISK_FEATURES if t in MIRRORED else DEFAULT_FEATURES) for t in SR_TYPES}
     features.update(machine.hardware.sm_features)
     for kind, offered in features.items():
         db.create(

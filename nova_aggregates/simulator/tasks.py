@@ -12,7 +12,9 @@ from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.errors import ApiError, ProcessGone
 from nova_aggregates.simulator.values import new_ref
 
-CANCELLABLE = frozenset(["VM.pool_migrate", "host.evacuate", "VM.start", "VM.start_on"])
+CANCELLABLE = frozenset(
+    ["VM.pool_migrate", "VM.migrate_send", "host.evacuate", "VM.start", "VM.start_on"]
+)
 MAX_COMPLETED = 200
 
 

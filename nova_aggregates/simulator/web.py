@@ -110,7 +110,7 @@ async def _call(
     if fault is not None and fault.action == "error":
         raise ApiError(*fault.error)
     if fault is not None and fault.action == "trigger":
-        await _trigger(machine, fault)
+        await trigger(machine, fault)
     process = machine.process
     if process is None:
         raise ProcessGone(machine.name)
@@ -124,7 +124,7 @@ async def _call(
     return result
 
 
-async def _trigger(machine: Machine, fault: WireFault) -> None:
+async def trigger(machine: Machine, fault: WireFault) -> None:
     """Without ``seconds`` the call goes on only when the events have happened."""
     for event in map(scenario.parse, fault.then):
         work = scenario.perform_later(machine.site, event, fault.seconds + event.at)
@@ -154,7 +154,7 @@ async def _spoil(machine: Machine, fault: WireFault | None, response: Response) 
     if fault.action == "delay":
         await machine.clock.sleep(fault.seconds)
     if fault.action == "trigger-after":
-        await _trigger(machine, fault)
+        await trigger(machine, fault)
     return _spoil_body(fault.action, response)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_aggregates.simulator import builder, changes, furnishing, ha
+from nova_aggregates.simulator import agility, builder, changes, furnishing, ha
 from nova_aggregates.simulator.binpack import Configuration, pack, plan_always_possible
 from nova_aggregates.simulator.database import Database
 from nova_aggregates.simulator.profile import GIB
@@ -165,10 +165,10 @@ def test_guests_bound_to_a_host_are_not_agile() -> None:
     async def scenario(world: World) -> None:
         await protected_pool(world, 1)
         db = world.db(0)
-        assert ha.is_agile(db, furnishing.add_guest(world[1], "free", sr="NFS"))
+        assert agility.is_agile(db, furnishing.add_guest(world[1], "free", sr="NFS"))
         for blocker in ("pci", "vgpu", "vusb", "sriov", "local-disk"):
             vm = furnishing.add_guest(world[1], blocker, sr="NFS", blockers=[blocker])
-            assert not ha.is_agile(db, vm), blocker
+            assert not agility.is_agile(db, vm), blocker
         protect = ("VM.set_ha_restart_priority", vm, "restart")
         broken = ["HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN"]
         assert await world.failure(0, *protect) == broken
@@ -177,6 +177,48 @@ def test_guests_bound_to_a_host_are_not_agile() -> None:
         assert ha.status(world.site, db, 0) is ha.Status.AGILE
 
     run(scenario)
+
+
+def test_what_binds_a_guest() -> None:
+    async def scenario(world: World) -> None:
+        await protected_pool(world, 1)
+        db = world.db(0)
+
+        async def bound(name: str, *blockers: str) -> tuple[str, list[str]]:
+            vm = furnishing.add_guest(world[1], name, sr="NFS", blockers=blockers)
+            return vm, await world.failure(0, "VM.assert_agile", vm)
+
+        vm, error = await bound("gpu", "vgpu")
+        assert error == ["VM_HAS_VGPU", vm]
+        vm, error = await bound("usb", "vusb")
+        assert error == ["VM_HAS_VUSBS", vm]
+        _, error = await bound("disk", "local-disk")
+        local = furnishing.find_sr(world[1])
+        assert error == ["HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED", local]
+        vm, error = await bound("card", "sriov")
+        network = next(r for r, _ in db.find("network", bridge="xapi-sriov"))
+        assert error == ["HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED", network]
+        furnishing.add_virtual_functions(db, network, world.host(0))
+        assert await world.failure(0, "VM.assert_agile", vm) == ["VM_HAS_SRIOV_VIF", vm]
+        free = furnishing.add_guest(world[1], "free", sr="NFS")
+        assert await world.call(0, "VM.assert_agile", free) == ""
+
+    run(scenario)
+
+
+def test_a_network_on_top_of_virtual_functions_binds_as_well() -> None:
+    async def scenario(world: World) -> None:
+        db, host = world.db(0), world.host(0)
+        below = furnishing.add_virtual_functions(db, db.create("network"), host)
+        network = db.create("network")
+        tagged = db.create("PIF", host=host, network=network, VLAN=7)
+        vlan = db.create("VLAN", tagged_PIF=below, untagged_PIF=tagged, tag=7)
+        db.set("PIF", tagged, VLAN_master_of=vlan)
+        vm = furnishing.add_guest(world[0], "web", disk=0)
+        db.create("VIF", VM=vm, network=network)
+        assert await world.failure(0, "VM.assert_agile", vm) == ["VM_HAS_SRIOV_VIF", vm]
+
+    run(scenario, hosts=1)
 
 
 def test_packing() -> None:

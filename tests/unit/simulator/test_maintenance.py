@@ -105,6 +105,19 @@ def test_enable_is_refused() -> None:
     run(scenario, hosts=1)
 
 
+def test_a_key_that_is_there_is_not_added_again() -> None:
+    async def scenario(world: World) -> None:
+        host, key = world.host(0), "MAINTENANCE_MODE"
+        add = ("host.add_to_other_config", host, key, "true")
+        await world.call(0, *add)
+        expected = ["MAP_DUPLICATE_KEY", "host", "other_config", host, key]
+        assert await world.failure(0, *add) == expected
+        await world.call(0, "host.remove_from_other_config", host, key)
+        await world.call(0, *add)
+
+    run(scenario, hosts=1)
+
+
 def test_only_disabled_hosts_reboot() -> None:
     async def scenario(world: World) -> None:
         for method in ("host.reboot", "host.shutdown"):

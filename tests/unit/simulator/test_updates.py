@@ -175,6 +175,10 @@ def test_an_update_that_fails_on_a_host() -> None:
         assert error == ["UPDATE_PRECHECK_FAILED_OUT_OF_SPACE", "XS82E001", "1", "2"]
         error = await world.failure(0, "pool_update.pool_apply", update)
         assert error == ["UPDATE_POOL_APPLY_FAILED", world.host(1)]
+        config = {"simulated_precheck": "INVALID_UPDATE|no metadata"}
+        await world.call(0, "pool_update.set_other_config", update, config)
+        error = await world.failure(0, "pool_update.precheck", update, world.host(1))
+        assert error == ["INVALID_UPDATE", "no metadata"]
         config = {"simulated_apply": "UPDATE_APPLY_FAILED|no space"}
         await world.call(0, "pool_update.set_other_config", update, config)
         error = await world.failure(0, "pool_update.apply", update, world.host(1))

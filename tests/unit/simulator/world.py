@@ -18,6 +18,7 @@ from nova_aggregates.simulator.profile import STANDARD, Profile
 
 assert server.METHOD_MODULES  # importing it registers the methods
 PASSWORD = "secret"
+SEEN: list[list[str]] = []  # every failure that a call was answered with
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -62,7 +63,11 @@ class World:
     async def raw(self, position: int, method: str, *params: Any) -> Any:
         process = self[position].process
         assert process is not None
-        return await dispatch(process, method, list(params))
+        try:
+            return await dispatch(process, method, list(params))
+        except ApiError as error:
+            SEEN.append(error.description)
+            raise
 
     async def call(self, position: int, method: str, *params: Any) -> Any:
         """With a session at that host, made when needed."""
