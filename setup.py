@@ -90,6 +90,7 @@ COMMANDS = [
         "host-update": "maintenance:HostUpdate",
         "host-action": "maintenance:HostAction",
         "plan": "maintenance:Plan",
+        "rolling-update": "rolling:RollingUpdate",
         "preflight": "looks:Preflight",
         "drift": "looks:Drift",
         "operation-list": "operations:OperationList",
@@ -100,6 +101,8 @@ COMMANDS = [
         "operation-abandon": "operations:OperationAbandon",
         "operation-pause": "operations:OperationPause",
         "operation-resume": "operations:OperationResume",
+        "operation-abort": "operations:OperationAbort",
+        "operation-start": "operations:OperationStart",
     }.items()
 ]
 

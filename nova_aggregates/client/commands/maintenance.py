@@ -28,7 +28,7 @@ class _HostCommand(ShowCommand):
         return self.show({**answer.document, "operation": answer.operation})
 
 
-def _add_wish(parser: argparse.ArgumentParser) -> None:
+def add_wish(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("moving guests")
     group.add_argument(
         "--concurrency", type=int, metavar="NUMBER", help="guests that move at the same time"
@@ -41,7 +41,7 @@ def _add_wish(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _wish(parsed_args: argparse.Namespace) -> dict[str, Any]:
+def wish(parsed_args: argparse.Namespace) -> dict[str, Any]:
     given = {key: getattr(parsed_args, key) for key in ("concurrency", "network", "policy")}
     return {key: value for key, value in given.items() if value is not None}
 
@@ -51,7 +51,7 @@ class Plan(_HostCommand):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        _add_wish(parser)
+        add_wish(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
@@ -59,7 +59,7 @@ class Plan(_HostCommand):
 
     def plan(self, parsed_args: argparse.Namespace) -> Any:
         path = self.api.host_path(parsed_args.host, "/action")
-        answer = self.api.send("POST", path, {"plan_maintenance": _wish(parsed_args)})
+        answer = self.api.send("POST", path, {"plan_maintenance": wish(parsed_args)})
         found = answer.document.get("plan")
         if found is None:
             # It takes longer than the service lets a caller wait.
@@ -97,7 +97,7 @@ class HostUpdate(Plan):
         if parsed_args.dry_run:
             return self.plan(parsed_args)
         wanted = {"status": parsed_args.status, "maintenance_mode": parsed_args.maintenance}
-        body = {key: value for key, value in wanted.items() if value} | _wish(parsed_args)
+        body = {key: value for key, value in wanted.items() if value} | wish(parsed_args)
         answer = self.api.send("PUT", self.api.host_path(parsed_args.host), body)
         return self.done(parsed_args, answer)
 

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from nova_aggregates.client import asking, waiting
+from nova_aggregates.client.api import Answer
 from nova_aggregates.client.exits import Exit
 from nova_aggregates.client.output import ListCommand, ShowCommand, rows
 
@@ -19,8 +20,18 @@ COLUMNS = {
     "step": "Step",
     "created_at": "Created At",
 }
-STATES = ("queued", "running", "succeeded", "failed", "error", "cancelled")
+STATES = ("queued", "running", "paused", "succeeded", "failed", "error", "cancelled")
 LIMIT = 50
+
+
+def begun(command: ShowCommand, parsed_args: argparse.Namespace, answer: Answer) -> Any:
+    """The operation that the answer has; with --wait, once it has succeeded."""
+    operation = answer.document["operation"]
+    if parsed_args.wait:
+        operation = waiting.follow_to_success(
+            command.api, operation["uuid"], parsed_args.wait_timeout
+        )
+    return command.show(operation)
 
 
 class OperationList(ListCommand):
@@ -108,6 +119,26 @@ class OperationResume(_OperationAction):
     """Let a paused operation go on."""
 
     action = "resume"
+
+
+class OperationAbort(_OperationAction):
+    """End a rolling update after the hosts under way."""
+
+    action = "abort"
+
+
+class OperationStart(OperationShow):
+    """Begin the rolling update whose plan (rolling-update --dry-run) the operation was."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        waiting.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        plan = self.api.operation(parsed_args.operation)["uuid"]
+        answer = self.api.send("POST", f"/os-operations/{plan}/action", {"start": None})
+        return begun(self, parsed_args, answer)
 
 
 class OperationAbandon(_OperationAction):

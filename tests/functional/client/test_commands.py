@@ -227,10 +227,51 @@ def test_maintenance_and_power(terminal: Terminal, run, aggregate: str) -> None:
     shown = document(run(*update, "--maintenance", "disable"))
     assert shown["maintenance_mode"] == "off_maintenance"
     operation = document(run("operation-list", "--host", "host4", "--limit", "1", "-f", "json"))
-    for verb in ("pause", "resume"):
+    for verb in ("pause", "resume", "abort", "start"):
         ended = run(f"operation-{verb}", operation[0]["UUID"])
         assert ended.code == Exit.REFUSED, ended
     assert run("host-update", "host4").code == Exit.REFUSED
+
+
+def await_paused(run, uuid: str) -> None:
+    """Once the canary is done."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        shown = document(run("operation-show", uuid, "-f", "json"))
+        if shown["state"] == "paused":
+            return
+        assert shown["state"] in ("queued", "running"), shown
+    raise AssertionError(shown)
+
+
+def test_a_rolling_update_is_planned_begun_and_steered(
+    terminal: Terminal, run, aggregate: str
+) -> None:
+    for host in ("host3", "host4"):
+        good(run("aggregate-add-host", aggregate, host, "--wait"))
+    roll = ("rolling-update", aggregate, "--restart-toolstack", "--host", "host4")
+    for form in FORMATS:
+        assert "host4" in good(run(*roll, "--dry-run", "-f", form)).out
+    plan = document(run(*roll, "--dry-run", "-f", "json"))
+    assert (plan["ok"], [step["host"] for step in plan["hosts"]]) == (True, ["host4"])
+    started = document(run("operation-start", plan["operation"], "--wait", "-f", "json"))
+    assert started["state"] == "succeeded"
+    assert started["details"]["hosts"]["host4"]["state"] == "done"
+
+    assert terminal.process(*roll).code == Exit.NOT_CONFIRMED
+    steps = ("--canary", "host4", "--pause-after-canary", "--yes", "-f", "json")
+    whole = ("rolling-update", aggregate, "--restart-toolstack", *steps)
+    uuid = document(run(*whole))["uuid"]
+    await_paused(run, uuid)
+    assert uuid in good(run("operation-list", "--state", "paused", "-f", "value")).out
+    good(run("operation-resume", uuid))
+    assert document(run("operation-watch", uuid, "-f", "json"))["state"] == "succeeded"
+    uuid = document(run(*whole))["uuid"]
+    await_paused(run, uuid)
+    good(run("operation-abort", uuid))
+    ended = run("operation-watch", uuid, "-f", "json")
+    assert (ended.code, json.loads(ended.out)["state"]) == (Exit.OPERATION_FAILED, "cancelled")
+    assert document(run(*roll, "--yes", "--wait", "-f", "json"))["state"] == "succeeded"
 
 
 def test_a_terminal_gets_a_bar(terminal: Terminal, aggregate: str) -> None:
