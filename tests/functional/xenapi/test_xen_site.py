@@ -381,6 +381,12 @@ def shared_storage(site: SimulatedSite) -> None:
         )
 
 
+def clustered(site: SimulatedSite) -> None:
+    with login(site, "host2") as connection:
+        (own,) = connection.call("host.get_all")
+    create("host2", "Cluster_host", host=own, enabled=True)(site)
+
+
 UNHEALTHY: dict[str, Callable[[SimulatedSite], None]] = {
     "join.running_guests": guest,
     "join.guest_operations": copied_template,
@@ -404,7 +410,7 @@ UNHEALTHY: dict[str, Callable[[SimulatedSite], None]] = {
     "join.bonds": create("host2", "Bond"),
     "join.tunnels": create("host2", "tunnel"),
     "join.sriov": create("host2", "network_sriov"),
-    "join.clustering": create("host2", "Cluster_host", enabled=True),
+    "join.clustering": clustered,
     "join.ca_certificates": all_of(
         create("host1", "Certificate", **ca("AA", "corp")),
         create("host2", "Certificate", **ca("BB", "corp")),
