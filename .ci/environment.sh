@@ -43,9 +43,11 @@ prepare_environment() {
 install_project() {
     local directory=$1 extras=$2 python=$3 log=$1.log
     echo "Installing into $directory with $("$python" --version) (about a minute) ..." >&2
-    # Upgraded in place, so that what uses it now goes on; begun anew with another Python.
+    # Upgraded in place, so that what uses it now goes on; begun anew with another Python, or when
+    # the checkout was moved or copied, for the scripts name the interpreter by its whole path.
     local clear=--clear
-    if [ "$("$directory/bin/python" --version 2>&1)" = "$("$python" --version)" ]; then
+    if [ "$("$directory/bin/python" --version 2>&1)" = "$("$python" --version)" ] &&
+        [[ "$("$directory/bin/pip" --version 2>&1)" == *" $PWD/$directory/"* ]]; then
         clear=--upgrade
     fi
     if ! "$python" -m venv "$clear" "$directory" >"$log" 2>&1; then
