@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,16 @@ from tests import closing
 
 KEY = "closing_lines"
 _from_workers: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def log_set_up_for_one_test_only() -> Iterator[None]:
+    """Its handler would go on writing to the standard error of that test, which is closed."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in set(root.handlers) - set(before):
+        root.removeHandler(handler)
 
 
 @pytest.hookimpl(wrapper=True)
