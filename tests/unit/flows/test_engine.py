@@ -13,7 +13,7 @@ from nova_aggregates.flows.outcome import Interrupted
 from nova_aggregates.manager import HostManager
 from nova_aggregates.objects import AggregateState, Credentials, OperationState
 from nova_aggregates.xenapi import errors
-from tests.unit.flows.bench import SETTINGS, WHO, Bench, until
+from tests.unit.flows.bench import FAST, SETTINGS, WHO, Bench, until
 from tests.unit.flows.site import FakeSite
 
 CHANGES = ("set_name", "join", "sync_database", "designate_new_master", "eject")
@@ -55,7 +55,8 @@ def test_killed_again_and_again_an_operation_is_finished(
     bench: Bench, site: FakeSite, seed: int
 ) -> None:
     site.kills = random.Random(seed)
-    bench.start()
+    # Few looks a wait: each may be the last.
+    bench.start(dataclasses.replace(FAST, poll=0.05))
     uuids = walk(bench)
     bench.succeeded(*uuids)
     assert all(host.pool.hosts == [host] and not host.pool.name for host in site.hosts)
