@@ -73,7 +73,7 @@ def try_fault(stage: Stage, point: AtCall, cutter: Cutter | None = None) -> Trie
         cutter.mend()
     stage.ended(operation.uuid)
     seconds = time.monotonic() - since
-    stage.judge(play, witness.rest(), may_fail=True)
+    stage.judge(play, witness.rest(), may_fail=True, broken_off=bool(host))
     return Tried(point, reached, seconds)
 
 

@@ -374,11 +374,19 @@ class Stage:
         )
         return self.operations.show(uuid)
 
-    def judge(self, play: Play, history: Sequence[Seen], *, may_fail: bool = False) -> None:
+    def judge(
+        self,
+        play: Play,
+        history: Sequence[Seen],
+        *,
+        may_fail: bool = False,
+        broken_off: bool = False,
+    ) -> None:
         """Database and pools agree with each other and with the operation's end; the next play
         may begin where this one ended.
 
         :param may_fail: whether undone is as good as done.
+        :param broken_off: whether a host died, and with it a change of master may have.
         """
         self.scene = None
         ended = [self.operations.show(uuid) for uuid in self.asked]
@@ -389,7 +397,7 @@ class Stage:
         if may_fail:
             fit.add(OperationState.FAILED)
         assert done or (may_fail and {each.state for each in ended} <= fit), told
-        self._judge_calls(history, told, undone=not done)
+        self._judge_calls(history, told, hand_overs=2 if broken_off or not done else 1)
         self.judge_pools({scene.name: scene.members}, told)
         self.wait_for(lambda: not self.books(), 5, f"open logbooks {told}")
         for uuid in self.asked:
@@ -455,11 +463,11 @@ class Stage:
             wanted = HostStatus.ENABLED if host.name in members else HostStatus.DISABLED
             assert kept.status is wanted, told
 
-    def _judge_calls(self, history: Sequence[Seen], told: str, *, undone: bool) -> None:
+    def _judge_calls(self, history: Sequence[Seen], told: str, *, hand_overs: int) -> None:
         for method in ONCE:
             made = [each for each in history if each.method == method and each.carried_out]
-            # The master's role goes back.
-            most = 2 if undone and method == HAND_OVER else 1
+            # The master's role goes back, or is given once more.
+            most = hand_overs if method == HAND_OVER else 1
             assert len(made) <= most, f"{method} twice: {made} {told}"
 
     def _settled(self, pools: dict[str, tuple[str, ...]]) -> bool:

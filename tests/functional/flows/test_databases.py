@@ -41,7 +41,8 @@ def bench(tmp_path: Path, template: Path, fake: FakeSite, database: Database) ->
 def test_two_runners_that_die_again_and_again(bench: Bench, fake: FakeSite) -> None:
     fake.kills = random.Random(4)
     # Managers that die hold things up, and a busy machine more so: only the end counts here.
-    patient = dataclasses.replace(FAST, join=30.0, eject=30.0, handover=30.0)
+    # Few looks a wait: each may be the last.
+    patient = dataclasses.replace(FAST, poll=0.05, join=30.0, eject=30.0, handover=30.0)
     bench.start(patient)
     bench.start(patient)
     uuids = []
