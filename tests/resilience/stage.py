@@ -397,7 +397,8 @@ class Stage:
         if may_fail:
             fit.add(OperationState.FAILED)
         assert done or (may_fail and {each.state for each in ended} <= fit), told
-        self._judge_calls(history, told, hand_overs=2 if broken_off or not done else 1)
+        again = self._hand_overs_lost() if broken_off else 0
+        self._judge_calls(history, told, hand_overs=max(1 + again, 1 if done else 2))
         self.judge_pools({scene.name: scene.members}, told)
         self.wait_for(lambda: not self.books(), 5, f"open logbooks {told}")
         for uuid in self.asked:
@@ -462,6 +463,15 @@ class Stage:
             assert self.hosts.credentials(kept.id).password == host.password, told
             wanted = HostStatus.ENABLED if host.name in members else HostStatus.DISABLED
             assert kept.status is wanted, told
+
+    def _hand_overs_lost(self) -> int:
+        """Changes of master that failed or had no answer, by the operations' own record."""
+        events = [event for uuid in self.asked for event in self.operations.events(uuid)]
+        return sum(
+            event.data.get("method") == "pool.designate_new_master"
+            and event.data.get("outcome") != "SUCCESS"
+            for event in events
+        )
 
     def _judge_calls(self, history: Sequence[Seen], told: str, *, hand_overs: int) -> None:
         for method in ONCE:
